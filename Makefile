@@ -1,0 +1,110 @@
+# Every target sets itself up: `make demo` and `make test` work in a fresh clone.
+# Needs GNU make, python3 >= 3.11 and python3-venv; tests also need what .ci/run installs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input --only-binary=:all:
+SOURCES := src tests scripts bench hil_tests
+
+# For other machines than this one: the torch that `make train` installs (CONTRIBUTING.md).
+TORCH ?= torch==2.13.0
+# The labgrid environment that `make hil` tests; without one every test there is skipped.
+HIL_ENV ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint check fix bench wheel lock train hil clean
+
+# A virtual environment does not survive being moved: one that was made elsewhere is made again.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
+help: ## this list
+	@echo "alpr-edge: make TARGET. Every target sets up what it needs."
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(STAMP) ## .venv from requirements/dev.lock (versions and hashes pinned)
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "alpr-edge needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 2; }
+	@echo "setting up $(VENV) (about 500 MB, a minute; only when the lock file changes)"
+	@rm -f $@
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation --no-index -e .
+	@printf '%s\n' "$(CURDIR)" > $@
+
+demo: $(STAMP) ## simulated street, mask, models, tracks, embedded broker: no hardware needed
+	@$(BIN)/alpr-edge demo $(ARGS)
+
+test: $(STAMP) ## the tests (ARGS="-k word"); ALPR_EDGE_PHOTOS names the real photos
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## the static checks; writes nothing
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/error_codes.py --check
+
+check: lint test ## all of it: the static checks, then the tests
+
+fix: $(STAMP) ## format, repair what ruff can, write docs/errors.md anew
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/python scripts/error_codes.py --write
+
+bench: $(STAMP) ## milliseconds per stage, start-up, memory; writes out/bench.json
+	@$(BIN)/python -m bench $(ARGS)
+
+wheel: $(STAMP) ## dist/alpr_edge-….whl with the models in it
+	@$(BIN)/python -m hatchling build -t wheel -d dist
+
+# uv resolves for every platform at once and reads the hashes of all files of a release.
+UV = .venv-lock/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+  --generate-hashes --no-annotate --custom-compile-command 'make lock'
+lock: .venv-lock/.set-up ## the lock files anew from pyproject.toml (ARGS=--upgrade for new versions)
+	$(UV) $(ARGS) requirements/lock-tool.in -o requirements/lock-tool.lock
+	$(UV) $(ARGS) pyproject.toml --extra dev -o requirements/dev.lock
+	$(UV) pyproject.toml -c requirements/dev.lock -o requirements/device.lock
+	$(UV) $(ARGS) pyproject.toml requirements/train-torch.in --extra train \
+	  --override requirements/train-without-torch.txt -c requirements/dev.lock \
+	  -o requirements/train.lock
+	$(UV) $(ARGS) pyproject.toml --extra hil -c requirements/dev.lock -o requirements/hil.lock
+
+.venv-lock/.set-up: requirements/lock-tool.lock
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r $<
+	@touch $@
+
+train: .venv-train/.set-up ## train the models (scripts/train; hours on two cores)
+	@.venv-train/bin/python scripts/train/train_detector.py $(ARGS)
+	@.venv-train/bin/python scripts/train/train_recogniser.py $(ARGS)
+
+.venv-train/.set-up: requirements/train.lock pyproject.toml
+	@$(PYTHON) -m venv --clear .venv-train
+	@.venv-train/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r requirements/train.lock
+	@.venv-train/bin/python -m pip install $(PIP_FLAGS) --no-deps "$(TORCH)"
+	@printf '%s\n' "$(CURDIR)/src" > .venv-train/lib/$$(.venv-train/bin/python -c \
+	  'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages/alpr_edge.pth
+	@touch $@
+
+hil: .venv-hil/.set-up ## tests on a real or emulated unit: HIL_ENV=hil_tests/env/NAME.yaml
+	@.venv-hil/bin/python -m pytest hil_tests $(if $(HIL_ENV),--lg-env "$(HIL_ENV)") $(ARGS)
+
+.venv-hil/.set-up: requirements/hil.lock
+	@$(PYTHON) -m venv --clear .venv-hil
+	@.venv-hil/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r $<
+	@touch $@
+
+clean: ## everything that make made, the virtual environments included
+	rm -rf .venv .venv-lock .venv-train .venv-hil out dist build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests scripts bench hil_tests -name __pycache__ -type d -prune -exec rm -rf {} +

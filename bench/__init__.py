@@ -1,0 +1,1 @@
+"""Measurements for people to read: `make bench`. Never part of the tests."""

@@ -1,0 +1,96 @@
+"""`make bench`: milliseconds per stage, start-up to the first read, peak memory.
+
+    python -m bench [--photo FILE] [--size 1920x1080] [--threads 1 2] [--seconds 5]
+
+Prints the table that the README quotes and writes out/bench.json. The picture is a frame of the
+simulated street unless `--photo` names another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+
+from alpr_edge.errors import AlprEdgeError
+from bench import measure, scene, stages
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--photo", type=Path, help="a picture with plates in it")
+    parser.add_argument("--size", default="1920x1080", help="WIDTHxHEIGHT (1920x1080)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--seconds", type=float, default=5.0, help="per stage (5)")
+    parser.add_argument("--out", type=Path, default=Path("out/bench.json"))
+    args = parser.parse_args()
+    width, _, height = args.size.partition("x")
+    size_px = (int(width), int(height))
+
+    about = measure.machine()
+    picture = scene.from_file(args.photo) if args.photo else scene.from_street(size_px)
+    picture = stages.fitted(picture, size_px)
+    try:
+        timings = [
+            timing
+            for threads in args.threads
+            for timing in stages.measure(picture, threads=threads, seconds=args.seconds)
+        ]
+    except AlprEdgeError as err:
+        print(f"bench: {err}", file=sys.stderr)
+        return err.exit_status
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "photo.png"
+        cv2.imwrite(str(photo), picture)
+        command = [sys.executable, "-m", "alpr_edge"]
+        wholes = [
+            measure.process("alpr-edge --version", [*command, "--version"]),
+            measure.process(
+                "alpr-edge read: start to the end of one photo", [*command, "read", str(photo)]
+            ),
+        ]
+    print(table(about, args.size, timings, wholes))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    report = {
+        "machine": about,
+        "size": args.size,
+        "stages": [timing.as_json() for timing in timings],
+        "processes": [whole.as_json() for whole in wholes],
+        "bench_peak_mib": measure.own_peak_mib(),
+    }
+    args.out.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    return max(whole.status for whole in wholes)
+
+
+def table(
+    about: dict[str, object],
+    size: str,
+    timings: list[measure.Timing],
+    wholes: list[measure.Whole],
+) -> str:
+    """Markdown, as the README quotes it."""
+    lines = [
+        f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, {size}, "
+        f"load before {about['load_before']}",
+        "",
+        "| stage | threads | median ms | 95 % ms | CPU ms |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {t.name} | {t.threads} | {t.p50_ms:.1f} | {t.p95_ms:.1f} | {t.cpu_ms:.1f} |"
+            for t in timings
+        ),
+        "",
+        "| process | seconds | peak MiB |",
+        "| --- | --- | --- |",
+        *(f"| {w.name} | {w.seconds:.2f} | {w.peak_mib:.0f} |" for w in wholes),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

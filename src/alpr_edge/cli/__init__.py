@@ -1,0 +1,69 @@
+"""The command line. Parses, calls one command, turns errors into messages and exit statuses.
+
+Exit status: 0 done, 1 some input failed, 2 wrong usage or configuration, 3 refused by policy (fail
+closed), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import alpr_edge
+from alpr_edge.errors import AlprEdgeError
+
+_EPILOG = """\
+examples:
+  alpr-edge read photo.jpg                      the plates in a photo
+  alpr-edge read --jsonl --masks m.json DIR     one JSON object a photo
+  alpr-edge demo                                the whole way, without hardware
+  alpr-edge run --config configs/devices/street.toml
+  alpr-edge completion bash > ~/.local/share/bash-completion/completions/alpr-edge
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands; imports no model and no camera code."""
+    from alpr_edge.cli import config, demo, models, read, run
+
+    parser = argparse.ArgumentParser(
+        prog="alpr-edge",
+        description="Reads licence plates, and never those at protected premises.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"alpr-edge {alpr_edge.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (read, run, demo, config, models):
+        module.register(commands)
+    shell = commands.add_parser("completion", help="print the tab completion for a shell")
+    shell.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    shell.set_defaults(call=_completion)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit status."""
+    args = build_parser().parse_args(argv)
+    try:
+        status = int(args.call(args))
+        sys.stdout.flush()
+    except AlprEdgeError as err:
+        print(f"alpr-edge: {err}", file=sys.stderr)
+        return err.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) is gone: not an error, and nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _completion(args: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(build_parser(), shell=args.shell))
+    return 0

@@ -1,0 +1,87 @@
+"""`alpr-edge run`: the service of a device."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from typing import Any
+
+_EPILOG = """\
+examples:
+  alpr-edge config check configs/devices/street.toml
+  alpr-edge run --config configs/devices/street.toml
+
+SIGTERM and Ctrl-C end it in order: open tracks are judged, waiting reads are sent or kept in the
+outbox for the next start.
+"""
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "run",
+        help="run a device: camera in, reads out over MQTT",
+        description="Run a device from its configuration until it is told to stop.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", required=True, metavar="FILE", help="the device's TOML file")
+    parser.add_argument("--drain", type=float, default=5.0, metavar="SECONDS",
+                        help="how long to go on sending at the end (5)")
+    parser.set_defaults(call=call)
+
+
+def call(args: argparse.Namespace) -> int:
+    """Run until the source ends or a signal comes."""
+    from alpr_edge.config.store import load
+    from alpr_edge.wiring import make_service
+
+    config = load(args.config)
+    _log_to_stderr(config.run.log_level)
+    service = make_service(config)
+
+    def stop(number: int, frame: object) -> None:
+        service.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    waiting = service.run(drain_s=args.drain)
+    tally = service.tally
+    print(
+        f"{tally.frames} frames, {tally.published} reads published, "
+        f"{sum(tally.drops.values())} tracks dropped, {tally.failed_frames} frames failed, "
+        f"{waiting} reads wait in the outbox",
+        file=sys.stderr,
+    )
+    return 0
+
+
+class _OneLine(logging.Formatter):
+    """`time level room code message`, one line a record; extras that rooms set, no tracebacks."""
+
+    default_msec_format = "%s.%03d"
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = {
+            key: value
+            for key, value in vars(record).items()
+            if key not in _STANDARD and isinstance(value, str | int | float)
+        }
+        pairs = "".join(f" {key}={value}" for key, value in sorted(extra.items()))
+        room = record.name.removeprefix("alpr_edge.")
+        head = f"{self.formatTime(record)} {record.levelname.lower()} {room}"
+        return f"{head}: {record.getMessage()}{pairs}"
+
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def _log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Other libraries' messages may quote addresses and payloads: only their warnings are shown.
+    for name in ("paho", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,364 @@
+"""The frozen configuration of a device, one model per section of its TOML file.
+
+Ranges live here, beside the fields; `parse` turns every violation into a line for people. Nothing
+here reads a file, resolves a name or looks at the environment: paths stay as written (`FilePath`),
+secrets are only ever named. Rules:
+
+- Unknown keys are refused, nothing is converted (`"5"` is not 5), every value is frozen.
+- A field that can weaken exclusion has no default (`exclusion.mask_file`) or a safe one.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    model_validator,
+)
+
+from alpr_edge.config import rules
+
+
+@dataclass(frozen=True, slots=True)
+class FilePath:
+    """A path as written in a configuration, and the folder it is relative to.
+
+    Is an `os.PathLike`: give it to `open` or `Path`. Only `written` enters the digest, so that a
+    configuration keeps its digest wherever it is installed.
+    """
+
+    written: str
+    folder: str = ""
+
+    def __fspath__(self) -> str:
+        return posixpath.join(self.folder, self.written)
+
+    def __str__(self) -> str:
+        return self.__fspath__()
+
+
+def _file_path(value: Any, info: ValidationInfo) -> FilePath:
+    if isinstance(value, FilePath):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a path in quotes")
+    if not value or "\0" in value or len(value) > 1024:
+        raise ValueError("must be a path of 1 to 1024 characters")
+    folder = (info.context or {}).get("folder", "")
+    return FilePath(value, folder)
+
+
+def _model_file(value: Any, info: ValidationInfo) -> FilePath | Literal["default"]:
+    return "default" if value == "default" else _file_path(value, info)
+
+
+def _written(value: FilePath | str) -> str:
+    return value.written if isinstance(value, FilePath) else value
+
+
+PathField = Annotated[
+    FilePath, PlainValidator(_file_path), PlainSerializer(_written, return_type=str)
+]
+ModelField = Annotated[
+    FilePath | Literal["default"],
+    PlainValidator(_model_file),
+    PlainSerializer(_written, return_type=str),
+]
+"""`default` is the model that was shipped; anything else is the path of an ONNX file."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Threads = Annotated[int, Field(ge=0, le=64)]
+FrameWidth = Annotated[int, Field(ge=64, le=8192)]
+FrameHeight = Annotated[int, Field(ge=64, le=8192)]
+ModelSide = Annotated[int, Field(ge=32, le=4096), AfterValidator(rules.multiple_of_32)]
+Backoff = Annotated[float, Field(ge=0.05, le=300)]
+TimeOut = Annotated[float, Field(ge=0.1, le=60)]
+Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(rules.printable)]
+Ident = Annotated[str, AfterValidator(rules.identifier)]
+EnvName = Annotated[str, AfterValidator(rules.environment_name)]
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, strict, no unknown keys, no input in pydantic's errors."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=False,
+        protected_namespaces=(),
+    )
+
+
+class Device(Section):
+    """[device]: who this is. All three appear in every event."""
+
+    id: Ident
+    """Unique in the fleet; letters, digits, `-`, `_`, `.`; at most 64."""
+    site: Name
+    """Where the unit stands, for people."""
+    camera: Ident = "cam0"
+    """Name of the view, when a unit has several."""
+
+
+class VideoSource(Section):
+    """[source] kind = "video": a video file, every frame once."""
+
+    kind: Literal["video"]
+    path: PathField
+    """The file."""
+    fps: Annotated[float, Field(gt=0, le=240)] | None = None
+    """Frames per second; without it the file's own."""
+    realtime: bool = False
+    """Wait for each frame's time, as a camera would, instead of going as fast as possible."""
+    loop: bool = False
+    """Begin again at the end."""
+    width: FrameWidth | None = None
+    """Pixels. With `height`: frames of any other size are refused."""
+    height: FrameHeight | None = None
+    """Pixels."""
+
+
+class FolderSource(Section):
+    """[source] kind = "folder": photos of a folder in the order of their names, as a video."""
+
+    kind: Literal["folder"]
+    path: PathField
+    """The folder."""
+    fps: Annotated[float, Field(gt=0, le=240)] = 10.0
+    """Frames per second that the photos stand for."""
+    realtime: bool = False
+    """Wait for each frame's time."""
+    loop: bool = False
+    """Begin again at the end."""
+    width: FrameWidth | None = None
+    """Pixels. With `height`: photos of any other size are refused."""
+    height: FrameHeight | None = None
+    """Pixels."""
+
+
+class RtspSource(Section):
+    """[source] kind = "rtsp": a network camera."""
+
+    kind: Literal["rtsp"]
+    url: Annotated[str, Field(max_length=2048), AfterValidator(rules.rtsp_url)]
+    """`rtsp://host:port/path` or `rtsps://…`, without user name and password."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """UDP loses packets and decoders smear what is missing: TCP unless the network forbids it."""
+    username_env: EnvName | None = None
+    """Environment variable that holds the user name."""
+    password_env: EnvName | None = None
+    """Environment variable that holds the password."""
+    open_timeout_s: TimeOut = 5.0
+    """Seconds to wait for the camera to answer."""
+    read_timeout_s: TimeOut = 5.0
+    """Seconds without a frame after which the stream counts as lost."""
+    backoff_min_s: Backoff = 0.5
+    """Seconds before the first new attempt; doubled each time."""
+    backoff_max_s: Backoff = 30.0
+    """Seconds that the wait never exceeds."""
+    fps: Annotated[float, Field(gt=0, le=240)] | None = None
+    """Frames per second to take at most; without it all that come."""
+    width: FrameWidth | None = None
+    """Pixels. With `height`: a stream of any other size is refused."""
+    height: FrameHeight | None = None
+    """Pixels."""
+
+
+class V4l2Source(Section):
+    """[source] kind = "v4l2": a camera of this machine. Size and rate are asked of the driver."""
+
+    kind: Literal["v4l2"]
+    device: PathField = FilePath("/dev/video0")
+    """The device; prefer a name in `/dev/v4l/by-path`, which survives a reboot."""
+    fourcc: Annotated[str, AfterValidator(rules.fourcc)] = "MJPG"
+    """Pixel format: `MJPG`, `YUYV`, `NV12`, …: four characters."""
+    width: FrameWidth
+    """Pixels. A driver that gives another size is refused."""
+    height: FrameHeight
+    """Pixels."""
+    fps: Annotated[float, Field(gt=0, le=240)] = 30.0
+    """Frames per second asked for; the driver may give fewer."""
+    backoff_min_s: Backoff = 0.5
+    """Seconds before the first new attempt; doubled each time."""
+    backoff_max_s: Backoff = 30.0
+    """Seconds that the wait never exceeds."""
+
+
+class StreetSource(Section):
+    """[source] kind = "street": the simulated street, no hardware."""
+
+    kind: Literal["street"]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
+    """Same seed, same street."""
+    vehicles: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """Vehicles in the whole run; without it a steady traffic."""
+    light: Literal["day", "dusk", "night", "rain"] = "day"
+    """Time of day, or rain by day."""
+    duration_s: Annotated[float, Field(gt=0, le=86400)] = 60.0
+    """Seconds of street."""
+    fps: Annotated[float, Field(gt=0, le=60)] = 15.0
+    """Frames per second."""
+    realtime: bool = False
+    """Wait for each frame's time."""
+    width: FrameWidth = 1280
+    """Pixels."""
+    height: FrameHeight = 720
+    """Pixels."""
+
+
+Source = Annotated[
+    VideoSource | FolderSource | RtspSource | V4l2Source | StreetSource,
+    Field(discriminator="kind"),
+]
+
+
+class Exclusion(Section):
+    """[exclusion]: what is never read. The defaults are the careful ones."""
+
+    mask_file: PathField
+    """The mask record. Required, be it one that states that nothing protected is in view."""
+    band: Annotated[float, Field(ge=0, le=0.25)] = 0.02
+    """Width of the taint band round every mask, as a fraction of the frame's width. Wider reads
+    less."""
+    border: Annotated[float, Field(ge=0, le=0.25)] = 0.04
+    """What counts as the frame's border, where tracks may begin and end, as a fraction of its width
+    and height. Wider reads more."""
+    hold_s: Annotated[float, Field(ge=1, le=60)] = 4.0
+    """Seconds that a closed track is held before its read is released. Longer reads less."""
+    max_hold_s: Annotated[float, Field(ge=1, le=3600)] = 120.0
+    """Seconds after which a track that is still not settled is dropped, not released."""
+    max_gap_s: Annotated[float, Field(ge=0.1, le=10)] = 1.5
+    """Longest pause between two frames, in seconds, across which tracks are believed."""
+
+
+class Detector(Section):
+    """[detector]: finds plates."""
+
+    model: ModelField = "default"
+    """`default` or the path of an ONNX file."""
+    width: ModelSide = 640
+    """Input width in pixels, a multiple of 32."""
+    height: ModelSide = 384
+    """Input height in pixels, a multiple of 32."""
+    min_score: Fraction = 0.3
+    """Detections below are passed over."""
+    threads: Threads = 0
+    """Threads of this model; 0 means `run.threads`."""
+
+
+class Recogniser(Section):
+    """[recogniser]: reads plates."""
+
+    model: ModelField = "default"
+    """`default` or the path of an ONNX file."""
+    min_confidence: Fraction = 0.5
+    """Reads below are not published."""
+    threads: Threads = 0
+    """Threads of this model; 0 means `run.threads`."""
+
+
+class Tracker(Section):
+    """[tracker]: follows plates from frame to frame."""
+
+    min_sightings: Annotated[int, Field(ge=1, le=100)] = 3
+    """Sightings that a track needs to give a read."""
+    max_gap_s: Annotated[float, Field(ge=0.05, le=30)] = 0.8
+    """Seconds without a sighting after which a track closes."""
+    max_tracks: Annotated[int, Field(ge=1, le=1000)] = 64
+    """Tracks at a time; beyond, the gate suppresses what cannot be followed."""
+
+
+class Tls(Section):
+    """[mqtt.tls]: its presence turns TLS on."""
+
+    ca: PathField
+    """PEM file of the authorities that may have signed the broker's certificate."""
+    cert: PathField | None = None
+    """PEM file of this device's certificate; with `key`."""
+    key: PathField | None = None
+    """PEM file of this device's private key."""
+
+
+class Mqtt(Section):
+    """[mqtt]: where reads go."""
+
+    host: Annotated[str, AfterValidator(rules.host_name)]
+    """Name or address of the broker."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    """TCP port; brokers with TLS mostly listen on 8883."""
+    topic_prefix: Annotated[str, AfterValidator(rules.topic_prefix)] = "alpr-edge"
+    """What topics begin with, without wildcards and outer slashes."""
+    client_id: Ident | None = None
+    """Without it `device.id`."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    """Seconds; a dead broker is noticed after about twice this."""
+    protocol: Literal["5", "3.1.1", "auto"] = "auto"
+    """MQTT version; `auto` tries 5 first."""
+    settle_on: Literal["puback", "receipt"] = "puback"
+    """When a read leaves the outbox. `puback` only with a broker that is durable or replicated: a
+    PUBACK alone is not delivery."""
+    username_env: EnvName | None = None
+    """Environment variable that holds the user name."""
+    password_env: EnvName | None = None
+    """Environment variable that holds the password."""
+    tls: Tls | None = None
+    """Certificates."""
+
+
+class Outbox(Section):
+    """[outbox]: reads that wait for the broker."""
+
+    path: PathField = FilePath("outbox.sqlite3")
+    """The SQLite file."""
+    max_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """Rows; beyond, the newest is refused and counted."""
+    max_bytes: Annotated[int, Field(ge=65_536, le=2**40)] = 256 * 2**20
+    """Bytes on disk."""
+    retention_days: Annotated[float, Field(gt=0, le=30)] = 30.0
+    """Days that a read may wait; the city's rule is thirty."""
+
+
+class Run(Section):
+    """[run]: the process."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged, always without plates."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Threads of a model that does not say otherwise."""
+    execution_providers: Annotated[
+        tuple[Ident, ...], Field(strict=False, min_length=1, max_length=8)
+    ] = ("CPUExecutionProvider",)
+    """ONNX Runtime's execution providers in the order of preference."""
+
+
+class DeviceConfig(Section):
+    """A whole device. `parse.parse` makes it from TOML, `parse.config_digest` names it."""
+
+    device: Device
+    source: Source
+    exclusion: Exclusion
+    mqtt: Mqtt
+    detector: Detector = Detector()
+    recogniser: Recogniser = Recogniser()
+    tracker: Tracker = Tracker()
+    outbox: Outbox = Outbox()
+    run: Run = Run()
+
+    @model_validator(mode="after")
+    def _values_agree(self) -> Self:
+        problems = rules.disagreements(self.model_dump())
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self

@@ -1,0 +1,140 @@
+"""Rules of single values that a range cannot say, and of values that must agree with each other.
+
+Pure. The functions for single values return the value or raise `ValueError` with a phrase that
+follows the key's name. A phrase never repeats a value that may hold a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+_IDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ENVIRONMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_FOURCC: Final = re.compile(r"[A-Za-z0-9 ]{4}")
+
+
+def identifier(value: str) -> str:
+    """Letters, digits, `-`, `_` and `.`: safe in topics, file names and logs."""
+    if not _IDENT.fullmatch(value):
+        raise ValueError(
+            "must be 1 to 64 letters, digits, '-', '_' or '.', beginning with a letter or digit"
+        )
+    return value
+
+
+def printable(value: str) -> str:
+    """Text that can stand in a log line."""
+    if not value.isprintable() or not value.strip():
+        raise ValueError("must be text without control characters, and not blank")
+    return value
+
+
+def environment_name(value: str) -> str:
+    """Name of an environment variable."""
+    if not _ENVIRONMENT.fullmatch(value):
+        raise ValueError(
+            "must be the name of an environment variable (letters, digits, '_'), never the secret"
+        )
+    return value
+
+
+def host_name(value: str) -> str:
+    """Name or address, without scheme and port."""
+    if not _HOST.fullmatch(value):
+        raise ValueError("must be a host name or an IP address, without 'mqtt://' and port")
+    return value
+
+
+def fourcc(value: str) -> str:
+    """Four characters of a pixel format."""
+    if not _FOURCC.fullmatch(value):
+        raise ValueError("must be a pixel format of four characters, such as 'MJPG' or 'YUYV'")
+    return value
+
+
+def multiple_of_32(value: int) -> int:
+    """A side of a model's input."""
+    if value % 32:
+        raise ValueError(f"{value} is not a multiple of 32")
+    return value
+
+
+def topic_prefix(value: str) -> str:
+    """What MQTT topics begin with. Source: MQTT 5.0, section 4.7."""
+    levels = value.split("/")
+    if not all(levels) or len(value) > 256 or value.startswith("$"):
+        raise ValueError(
+            "must be 1 to 256 characters, not begin with '$', and have no empty level between '/'"
+        )
+    if not value.isprintable() or set(value) & set("+#"):
+        raise ValueError("must not hold '+', '#' or control characters")
+    return value
+
+
+def rtsp_url(value: str) -> str:
+    """A camera's address without credentials."""
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("must be an address such as rtsp://10.0.0.5:554/stream") from None
+    if parts.scheme not in ("rtsp", "rtsps") or not host or port == 0:
+        raise ValueError("must be an address such as rtsp://10.0.0.5:554/stream")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password: use username_env and password_env")
+    if not value.isprintable() or " " in value:
+        raise ValueError("must not hold spaces or control characters")
+    return value
+
+
+def disagreements(tables: Mapping[str, Any]) -> list[str]:
+    """Values that are each in range but do not agree, as lines `section.key: …`.
+
+    Takes the tables as written, so that these problems are reported beside all others; a value of
+    the wrong type is passed over here, because it has its own line.
+    """
+    problems = []
+    hold = _number(tables, "exclusion", "hold_s", 4.0)
+    max_hold = _number(tables, "exclusion", "max_hold_s", 120.0)
+    if hold is not None and max_hold is not None and hold > max_hold:
+        problems.append(f"exclusion.max_hold_s: {max_hold:g} is less than hold_s, {hold:g}")
+    least = _number(tables, "source", "backoff_min_s", 0.5)
+    most = _number(tables, "source", "backoff_max_s", 30.0)
+    if least is not None and most is not None and least > most:
+        problems.append(f"source.backoff_max_s: {most:g} is less than backoff_min_s, {least:g}")
+    for section in ("source", "mqtt"):
+        if _has(tables, section, "password_env") and not _has(tables, section, "username_env"):
+            problems.append(f"{section}.username_env: missing, but password_env is given")
+    if _kind(tables) in ("video", "folder", "rtsp"):
+        for given, missing in (("width", "height"), ("height", "width")):
+            if _has(tables, "source", given) and not _has(tables, "source", missing):
+                problems.append(f"source.{missing}: missing, but {given} is given")
+    tls = _table(tables, "mqtt").get("tls")
+    if isinstance(tls, Mapping):
+        for given, missing in (("cert", "key"), ("key", "cert")):
+            if tls.get(given) is not None and tls.get(missing) is None:
+                problems.append(f"mqtt.tls.{missing}: missing, but {given} is given")
+    return problems
+
+
+def _table(tables: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    table = tables.get(section)
+    return table if isinstance(table, Mapping) else {}
+
+
+def _kind(tables: Mapping[str, Any]) -> object:
+    kind = _table(tables, "source").get("kind")
+    return kind if isinstance(kind, str) else None
+
+
+def _has(tables: Mapping[str, Any], section: str, key: str) -> bool:
+    return _table(tables, section).get(key) is not None
+
+
+def _number(tables: Mapping[str, Any], section: str, key: str, default: float) -> float | None:
+    value = _table(tables, section).get(key, default)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

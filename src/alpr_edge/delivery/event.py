@@ -1,0 +1,167 @@
+"""What leaves the device: one released read as a CloudEvent, in JSON.
+
+An `Event` holds a `ReleasedRead`, which only the exclusion gate can build; the outbox takes nothing
+but an `Event`. So a read that was not released cannot be written to disk or sent (types check it).
+
+It does not draw ids (`ids`), store (`outbox`) or send (`mqtt`), and it reads no clock.
+
+Rules:
+- `repr` shows the id only: an event in a log line or a traceback betrays no plate.
+- Every event says until when it may be kept and that nobody may train on it.
+
+Source: CloudEvents 1.0.2, sections 3.1 (attributes) and JSON format 1.0.2, section 3;
+CAWG training and data mining assertion 1.0 (entries and the value `notAllowed`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from alpr_edge.errors import PublishError
+from alpr_edge.exclusion.gate import ReleasedRead
+
+EVENT_TYPE = "alpr-edge.read.v1"
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+"""Source: CloudEvents MQTT binding 1.0.2, section 3.2 (structured content mode)."""
+
+_NOT_ALLOWED = (
+    "cawg.ai_generative_training",
+    "cawg.ai_inference",
+    "cawg.ai_training",
+    "cawg.data_mining",
+)
+_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where reads come from. The mask's digest is not here: the released read carries its own.
+
+    Attributes:
+        device_id, site, camera: names from the configuration.
+        model_digest, config_digest: SHA-256 in hex of what was loaded.
+        software: `alpr-edge 0.1.0`.
+    """
+
+    device_id: str
+    site: str
+    camera: str
+    model_digest: str
+    config_digest: str
+    software: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTerms:
+    """What the receiver may do. Training and mining are never allowed, so there is no switch.
+
+    Attributes:
+        retention: how long after the vehicle was last seen the read may be kept, anywhere.
+    """
+
+    retention: timedelta
+
+    def __post_init__(self) -> None:
+        if self.retention <= timedelta(0):
+            raise ValueError("retention must be longer than nothing")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """One released read with its name, its origin and its terms. Equal ids mean the same event."""
+
+    event_id: str
+    released: ReleasedRead = field(repr=False)
+    provenance: Provenance = field(repr=False)
+    usage: UsageTerms = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.released, ReleasedRead):
+            raise TypeError("an event is made of a ReleasedRead only")
+        if str(uuid.UUID(self.event_id)) != self.event_id:
+            raise ValueError("event_id must be a UUID in lower case with hyphens")
+        if self.released.track.last_seen.tzinfo is None:
+            raise ValueError("times must be aware")
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the retention ends; no copy may outlive it."""
+        return self.released.track.last_seen + self.usage.retention
+
+    def to_json(self) -> bytes:
+        """The event as structured CloudEvents JSON, UTF-8.
+
+        Raises:
+            PublishError: a number in the read is not finite (`delivery.event.invalid`).
+        """
+        origin = self.provenance
+        document = {
+            "specversion": "1.0",
+            "id": self.event_id,
+            "source": f"/alpr-edge/{quote(origin.device_id, '')}/{quote(origin.camera, '')}",
+            "type": EVENT_TYPE,
+            "time": _stamp(self.released.track.last_seen),
+            "datacontenttype": "application/json",
+            "data": self._data(),
+        }
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def _data(self) -> dict[str, object]:
+        track, origin = self.released.track, self.provenance
+        region = track.read.region
+        return {
+            "plate": track.read.plate,
+            "confidence": _number(track.read.confidence),
+            "char_confidences": [_number(c) for c in track.read.char_confidences],
+            "region": region and {"code": region.code, "confidence": _number(region.confidence)},
+            "corners": [[_number(v, 1) for v in point] for point in track.quad.tolist()],
+            "first_seen": _stamp(track.first_seen),
+            "last_seen": _stamp(track.last_seen),
+            "frames": int(track.frames),
+            "agreeing": int(track.agreeing),
+            "camera": origin.camera,
+            "site": origin.site,
+            "provenance": {
+                "device": origin.device_id,
+                "software": origin.software,
+                "model": origin.model_digest,
+                "config": origin.config_digest,
+                "mask": self.released.mask_digest,
+            },
+            "usage": {
+                "retention_until": _stamp(self.expires_at),
+                "training_mining": {name: {"use": "notAllowed"} for name in _NOT_ALLOWED},
+            },
+        }
+
+
+def make_event(
+    released: ReleasedRead, provenance: Provenance, usage: UsageTerms, event_id: str
+) -> Event:
+    """Wrap a released read; `event_id` comes from `ids.new_event_id`.
+
+    Raises:
+        ValueError: the id is no UUID, or a time is naive.
+    """
+    return Event(event_id, released, provenance, usage)
+
+
+def _number(value: float, digits: int = _DIGITS) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise PublishError(
+            "a read holds a number that is not finite",
+            code="delivery.event.invalid",
+            hint="this is a defect of the recogniser; run `alpr-edge models verify`",
+        )
+    return round(number, digits)
+
+
+def _stamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

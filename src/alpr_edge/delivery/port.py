@@ -1,0 +1,173 @@
+"""The port to a broker: what a link can do, and what it tells.
+
+Adapters: `mqtt.MqttLink` (the real one), `memory_link.MemoryLink` (the shipped fake). Both pass
+`tests/contracts/test_link_contract.py`.
+
+The contract:
+- A link queues nothing. `publish` takes a message only while connected and while there is room;
+  else it says False and the caller keeps the message.
+- A message that was taken gives exactly one of `Confirmed`, `Refused`, `Lost`.
+- A read is never retained; only `announce` is.
+- Trouble never raises: it shows in `state`, and the link tries again by itself.
+- `publish`, `announce` and `events` are for one thread; `wake`, `state` and `room` for any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from alpr_edge.delivery.codes import LinkCode
+
+WINDOW = 20
+"""Most messages without an answer. Source: 2,000 events/s at 20 on loopback (2026-11), which is
+far beyond what a camera reads, and what a duplicate burst after a broken link costs at the most."""
+
+
+class Phase(StrEnum):
+    """Where a link is. `waiting`: an attempt failed, the next one comes after a pause."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    WAITING = "waiting"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """Attributes:
+    phase: see `Phase`.
+    code: the latest trouble; with phase `connected` one that does not stop reads.
+    protocol: what was agreed on, `MQTT 5` or `MQTT 3.1.1`.
+    """
+
+    phase: Phase
+    code: LinkCode = LinkCode.NONE
+    protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One read on its way.
+
+    Attributes:
+        expires_in_s: what is left of its retention; the broker drops it then where it can (MQTT 5).
+    """
+
+    event_id: str
+    topic: str
+    payload: bytes = field(repr=False)
+    content_type: str = ""
+    expires_in_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker is there (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The broker has acknowledged a message. That is not delivery: see `courier`."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The broker has rejected a message."""
+
+    event_id: str
+    code: LinkCode
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection ended; these had no answer and may or may not have arrived."""
+
+    event_ids: tuple[str, ...]
+    code: LinkCode
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The receiving application has stored these events."""
+
+    event_ids: tuple[str, ...]
+
+
+LinkEvent = Connected | Confirmed | Refused | Lost | Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The device's topics. A plate is never part of a topic.
+
+    Attributes:
+        prefix: what they begin with, without wildcards and outer slashes.
+    """
+
+    device_id: str
+    prefix: str = "alpr-edge"
+
+    def __post_init__(self) -> None:
+        name = self.device_id
+        if not 1 <= len(name) <= 64 or not all(
+            c.isascii() and (c.isalnum() or c in "-_.") for c in name
+        ):
+            raise ValueError("device_id must be 1 to 64 of A-Z a-z 0-9 - _ .")
+
+    @property
+    def reads(self) -> str:
+        """Events, never retained."""
+        return f"{self.prefix}/{self.device_id}/reads"
+
+    @property
+    def state(self) -> str:
+        """Health, retained; the last will is sent here."""
+        return f"{self.prefix}/{self.device_id}/state"
+
+    @property
+    def receipts(self) -> str:
+        """Where the receiving application answers with event ids."""
+        return f"{self.prefix}/{self.device_id}/receipts"
+
+
+class Link(Protocol):
+    """A connection to one broker, kept up by itself. The contract is in the module's docstring."""
+
+    @property
+    def state(self) -> LinkState:
+        """Where it is now."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """How many messages it would take now; 0 when not connected."""
+        ...
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        ...
+
+    def publish(self, message: Message) -> bool:
+        """Send; False means not taken."""
+        ...
+
+    def announce(self, state: bytes) -> bool:
+        """Publish health, retained; False when not connected (it is not kept)."""
+        ...
+
+    def events(self, timeout_s: float) -> list[LinkEvent]:
+        """What happened since the last call; waits for something up to `timeout_s`."""
+        ...
+
+    def wake(self) -> None:
+        """Let a waiting `events` return now."""
+        ...
+
+    def close(self, farewell: bytes = b"") -> None:
+        """Say `farewell` on the state topic where possible, then disconnect. Safe to call twice."""
+        ...

@@ -1,0 +1,6 @@
+"""Exclusion: what must not be seen is blanked first, and what must not leave is destroyed.
+
+No module here does I/O, reads a clock, draws a random number or logs (checked by import-linter).
+Read in this order: `zones` (geometry in pixels), `mask` (the first operation on every frame),
+`gate` (the last one before anything leaves).
+"""

@@ -1,0 +1,145 @@
+"""The service: frames in, released reads to the courier, until the source ends or it is told to stop.
+
+It holds no decision of its own: `pipeline` reads, `exclusion.gate` releases, `delivery` sends. Here
+they meet, errors are counted, and the end is orderly.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from alpr_edge.capture.port import FrameSource
+from alpr_edge.delivery.courier import Courier
+from alpr_edge.delivery.event import Event, Provenance, UsageTerms, make_event
+from alpr_edge.delivery.health import Health
+from alpr_edge.delivery.ids import new_event_id
+from alpr_edge.errors import AlprEdgeError, InferenceError
+from alpr_edge.exclusion.gate import GateStep
+from alpr_edge.pipeline import Pipeline, StepResult
+from alpr_edge.types import Drop, DropReason, Frame
+
+_log = logging.getLogger(__name__)
+MAX_FAILURES_IN_A_ROW = 50
+"""Frames that fail one after the other before the service gives up: three seconds at 15 a second."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one run did: frames, reads handed to delivery, drops by reason, failed frames."""
+
+    frames: int = 0
+    published: int = 0
+    failed_frames: int = 0
+    drops: Counter[DropReason] = field(default_factory=Counter)
+
+
+Observer = Callable[[StepResult, tuple[Event, ...]], None]
+
+
+class Service:
+    """Runs one camera.
+
+    Args:
+        source: where frames come from; closed at the end.
+        make_pipeline: called with the first frame's (width, height), which fixes the masks.
+        courier: takes events; started and closed here.
+        min_confidence: weaker reads are dropped as `WEAK_READ`.
+        observer: sees every step, for the demo's view.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: FrameSource,
+        make_pipeline: Callable[[tuple[int, int]], Pipeline],
+        courier: Courier,
+        health: Health,
+        provenance: Provenance,
+        usage: UsageTerms,
+        min_confidence: float,
+        observer: Observer | None = None,
+    ) -> None:
+        self._source = source
+        self._make_pipeline = make_pipeline
+        self._pipeline: Pipeline | None = None
+        self._courier = courier
+        self._health = health
+        self._provenance = provenance
+        self._usage = usage
+        self._min_confidence = min_confidence
+        self._observer = observer
+        self._stopping = threading.Event()
+        self._failures = 0
+        self.tally = Tally()
+
+    def stop(self) -> None:
+        """End soon. Safe in a signal handler."""
+        self._stopping.set()
+        self._source.stop()
+
+    def run(self, *, drain_s: float = 5.0) -> int:
+        """Run to the end of the source or until `stop`.
+
+        Returns:
+            Events that still wait in the outbox for the next start.
+
+        Raises:
+            AlprEdgeError: the source cannot begin, the mask does not fit, inference keeps failing.
+        """
+        self._courier.start()
+        try:
+            for frame in self._source:
+                if self._stopping.is_set():
+                    break
+                self._step(frame)
+            if self._pipeline is not None:
+                self._hand_over(self._pipeline.finish())
+        finally:
+            self._source.close()
+            waiting = self._courier.close(drain_s)
+        return waiting
+
+    def _step(self, frame: Frame) -> None:
+        if self._pipeline is None:
+            height, width = frame.image.shape[:2]
+            self._pipeline = self._make_pipeline((width, height))
+        self.tally.frames += 1
+        try:
+            result = self._pipeline.step(frame)
+        except InferenceError as err:
+            self._count_failure(err)
+            return
+        self._failures = 0
+        events = self._hand_over(result.gate)
+        if self._observer is not None:
+            self._observer(result, events)
+
+    def _hand_over(self, step: GateStep) -> tuple[Event, ...]:
+        events = []
+        drops = list(step.drops)
+        for released in step.released:
+            if released.track.read.confidence < self._min_confidence:
+                drops.append(Drop(DropReason.WEAK_READ))
+                continue
+            event = make_event(released, self._provenance, self._usage, new_event_id())
+            self._courier.submit(event)
+            events.append(event)
+        self.tally.published += len(events)
+        for drop in drops:
+            self.tally.drops[drop.reason] += 1
+            self._health.suppressed(drop.reason, time.monotonic())
+        return tuple(events)
+
+    def _count_failure(self, err: AlprEdgeError) -> None:
+        self.tally.failed_frames += 1
+        self._failures += 1
+        self._health.error(err.code)
+        if self._failures == 1:
+            _log.error("a frame could not be read", extra={"code": err.code})
+        if self._failures >= MAX_FAILURES_IN_A_ROW:
+            raise err

@@ -1,0 +1,183 @@
+"""Who drives when: the vehicles of a street, none of which runs through another.
+
+Does: draws kinds, colours, plates and ways from a seeded generator, and gives each vehicle the
+moment nearest to the wished one at which its way is free.
+Does not: simulate drivers; every way is timed beforehand, and only its start is moved.
+
+Rules: the shares of the patterns are met by largest remainder, not by chance. A vehicle that finds
+no free moment is left out; the street then has one fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from alpr_edge.simulator.camera import Points
+from alpr_edge.simulator.itineraries import Itinerary, plan
+from alpr_edge.simulator.plate_art import PlateSpec, draw_plates
+from alpr_edge.simulator.routes import Trajectory, drive
+from alpr_edge.simulator.vehicles import SIZES, Kind, Pattern, PlateMount, Vehicle
+
+Mix = tuple[tuple[Pattern, float], ...]
+
+DEFAULT_MIX: Final[Mix] = (
+    (Pattern.PASS, 0.58),
+    (Pattern.ENTER, 0.14),
+    (Pattern.LEAVE, 0.14),
+    (Pattern.TURN_ROUND, 0.07),
+    (Pattern.PARK, 0.07),
+)
+_KINDS: Final = (
+    (Kind.SEDAN, 0.42),
+    (Kind.SUV, 0.28),
+    (Kind.VAN, 0.09),
+    (Kind.PICKUP, 0.13),
+    (Kind.TRUCK, 0.08),
+)
+_PAINTS: Final = (
+    (228, 230, 232), (206, 206, 204), (44, 42, 40), (112, 108, 104), (64, 60, 150), (130, 74, 34),
+    (72, 82, 62), (150, 168, 182), (40, 34, 104), (176, 156, 128),
+)  # fmt: skip
+"""BGR. Source: PPG colour popularity: mostly white, silver, grey, black; some red and blue."""
+
+_CHECK_STEP_S: Final = 0.2
+_SIDE_GAP_M: Final = 0.25
+_LONG_GAP_M: Final = 1.3
+"""Room kept around every vehicle, half of the gap between two."""
+_SEARCH_S: Final = tuple(sign * 0.4 * i for i in range(60) for sign in ((1, -1) if i else (1,)))
+_REACH_M: Final = 14.0
+"""Two kept-free rectangles whose middles are further apart along x or y cannot overlap."""
+_FOREVER_S: Final = 1e6
+
+
+def allocate(mix: Mix, count: int) -> list[Pattern]:
+    """`count` patterns in the shares of `mix`, by largest remainder."""
+    total = sum(share for _, share in mix)
+    exact = [share / total * count for _, share in mix]
+    numbers = [int(x) for x in exact]
+    by_rest = sorted(range(len(mix)), key=lambda i: (numbers[i] - exact[i], i))
+    for i in by_rest[: count - sum(numbers)]:
+        numbers[i] += 1
+    return [pattern for (pattern, _), n in zip(mix, numbers, strict=True) for _ in range(n)]
+
+
+def populate(
+    rng: np.random.Generator, duration_s: float, count: int, mix: Mix
+) -> tuple[Vehicle, ...]:
+    """The vehicles of a street of `duration_s` seconds, in the order of their ids."""
+    patterns = allocate(mix, count)
+    order = rng.permutation(count)
+    plates = draw_plates(rng, count)
+    seen: dict[Pattern, int] = dict.fromkeys(Pattern, 0)
+    drafts: list[tuple[float, Vehicle]] = []
+    for slot, index in enumerate(order):
+        pattern = patterns[int(index)]
+        wished = (slot + 0.5 + float(rng.uniform(-0.3, 0.3))) / count * duration_s
+        draft = _draft(rng, pattern, seen[pattern], plates[slot])
+        drafts.append((wished, draft))
+        seen[pattern] += 1
+    return _place(drafts, duration_s)
+
+
+def _draft(rng: np.random.Generator, pattern: Pattern, variant: int, plate: PlateSpec) -> Vehicle:
+    """A vehicle whose life starts when its reference moment is at 0 s."""
+    kinds, shares = zip(*_KINDS, strict=True)
+    kind = kinds[int(rng.choice(len(kinds), p=shares))]
+    if pattern is not Pattern.PASS and kind is Kind.TRUCK:
+        kind = Kind.VAN
+    way = plan(pattern, variant, rng)
+    cruise = float(np.clip(rng.normal(40, 8), 22, 58)) / 3.6
+    start = cruise if way.start_speed is None else way.start_speed
+    trajectory = _anchored(drive(way.turtle, cruise, SIZES[kind].wheelbase_m, start), way)
+    base = np.array(_PAINTS[int(rng.integers(len(_PAINTS)))]) + rng.integers(-8, 9, 3)
+    blue, green, red = (int(c) for c in np.clip(base, 10, 245))
+    return Vehicle(
+        vehicle_id=0,
+        kind=kind,
+        pattern=pattern,
+        colour=(blue, green, red),
+        plate=plate,
+        front=_mount(rng, 4.0),
+        rear=_mount(rng, 6.0),
+        trajectory=trajectory,
+    )
+
+
+def _mount(rng: np.random.Generator, pitch_deg: float) -> PlateMount:
+    return PlateMount(
+        pitch_deg=float(rng.normal(0, pitch_deg / 2)),
+        roll_deg=float(rng.normal(0, 0.9)),
+        offset_m=float(rng.normal(0, 0.03)),
+    )
+
+
+def _anchored(way: Trajectory, itinerary: Itinerary) -> Trajectory:
+    """Shift a trajectory so that its reference moment is at 0 s, and add its waiting."""
+    if itinerary.waits_s:
+        times = np.concatenate([[0.0], way.times + itinerary.waits_s])
+        lengths = np.concatenate([[way.lengths[0]], way.lengths])
+        way = replace(way, times=times, lengths=lengths, start_s=-itinerary.waits_s)
+    else:
+        poses = way.poses(way.times)
+        near = np.flatnonzero(np.abs(poses[:, 1] - itinerary.event_y_m) < 1.0)
+        way = replace(way, start_s=-float(way.times[int(near[0])]))
+    end = _FOREVER_S if itinerary.stays else way.start_s + float(way.times[-1])
+    return replace(way, end_s=end)
+
+
+def _place(drafts: Sequence[tuple[float, Vehicle]], duration_s: float) -> tuple[Vehicle, ...]:
+    """Start every draft as near to its wished time as the others leave room.
+
+    Ways that turn are placed first: they need more room than the passing ones around them.
+    """
+    clock = np.arange(-6.0, duration_s + 8.0, _CHECK_STEP_S)
+    placed: list[tuple[float, Vehicle]] = []
+    taken: list[Points] = []
+    for wished, draft in sorted(drafts, key=lambda d: d[1].pattern is Pattern.PASS):
+        for shift in _SEARCH_S:
+            at = round((wished + shift) / _CHECK_STEP_S) * _CHECK_STEP_S
+            if not 0.0 <= at <= duration_s:
+                continue
+            boxes = _boxes(draft, clock - at)
+            if not any(_collide(boxes, other) for other in taken):
+                way = draft.trajectory
+                moved = replace(way, start_s=way.start_s + at, end_s=way.end_s + at)
+                placed.append((at, replace(draft, trajectory=moved)))
+                taken.append(boxes)
+                break
+    placed.sort(key=lambda entry: entry[0])
+    return tuple(replace(vehicle, vehicle_id=i) for i, (_, vehicle) in enumerate(placed))
+
+
+def _boxes(vehicle: Vehicle, times_s: Points) -> Points:
+    """`(T, 4, 2)` corners of the kept-free rectangle at each time; NaN while it does not exist."""
+    way = vehicle.trajectory
+    poses = way.poses(times_s)
+    a = vehicle.size.width_m / 2 + _SIDE_GAP_M
+    b = vehicle.size.length_m / 2 + _LONG_GAP_M
+    ahead = np.column_stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])])
+    right = np.column_stack([ahead[:, 1], -ahead[:, 0]])
+    signs = ((-a, -b), (a, -b), (a, b), (-a, b))
+    corners = [poses[:, :2] + x * right + y * ahead for x, y in signs]
+    boxes = np.stack(corners, axis=1)
+    boxes[(times_s < way.start_s) | (times_s >= way.end_s)] = np.nan
+    return boxes
+
+
+def _collide(left: Points, right: Points) -> bool:
+    """Whether two sequences of rectangles `(T, 4, 2)` overlap at any time (separating axes)."""
+    away = np.abs(left.mean(axis=1) - right.mean(axis=1)).max(axis=1)
+    near = np.flatnonzero(away < _REACH_M)  # comparisons with NaN are false
+    if not len(near):
+        return False
+    left, right = left[near], right[near]
+    apart = np.zeros(len(near), dtype=bool)
+    for box in (left, right):
+        for axis in (box[:, 1] - box[:, 0], box[:, 2] - box[:, 1]):
+            a, b = (np.einsum("tcx,tx->tc", corners, axis) for corners in (left, right))
+            apart |= (a.max(axis=1) < b.min(axis=1)) | (b.max(axis=1) < a.min(axis=1))
+    return bool(not apart.all())

@@ -1,0 +1,361 @@
+"""From configuration to live objects. Only this module knows all rooms."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import alpr_edge
+from alpr_edge.config.mask_file import MaskFile, mask_digest
+from alpr_edge.errors import ConfigError
+from alpr_edge.exclusion.gate import Gate, GateLimits
+from alpr_edge.exclusion.mask import Masker
+from alpr_edge.exclusion.zones import Zones, make_zones
+from alpr_edge.pipeline import FindsPlates, Pipeline, ReadsPlates, read_still
+from alpr_edge.types import Drop, Frame, Sighting
+from alpr_edge.vision.detector import Detector
+from alpr_edge.vision.models import Model, load_model
+from alpr_edge.vision.recogniser import Recogniser
+from alpr_edge.vision.tracker import Tracker, TrackerLimits
+
+if TYPE_CHECKING:
+    from alpr_edge.capture.port import FrameSource
+    from alpr_edge.config.models import DeviceConfig, FilePath, Mqtt
+    from alpr_edge.delivery.courier import Courier
+    from alpr_edge.delivery.health import Health
+    from alpr_edge.delivery.port import Link, Topics
+    from alpr_edge.service import Observer, Service
+
+SOFTWARE = f"alpr-edge {alpr_edge.__version__}"
+STILL_MIN_CONFIDENCE = 0.3
+"""Weakest read that `alpr-edge read` shows by default."""
+
+_ZONES_KEPT = 8
+
+
+# --- photos ----------------------------------------------------------------------------------
+
+
+class StillReader:
+    """Reads photos of any size under one set of masks. One photo at a time."""
+
+    def __init__(
+        self,
+        detector: FindsPlates,
+        recogniser: ReadsPlates,
+        masks: MaskFile,
+        min_confidence: float,
+    ) -> None:
+        self._detector = detector
+        self._recogniser = recogniser
+        self._masks = masks
+        self._min_confidence = min_confidence
+        self._zones: OrderedDict[tuple[int, int], Zones] = OrderedDict()
+
+    def read(self, frame: Frame) -> tuple[tuple[Sighting, ...], tuple[Drop, ...]]:
+        """Mask, detect, read, judge. Blanks the frame in place."""
+        height, width = frame.image.shape[:2]
+        return read_still(
+            frame,
+            self._zones_for((width, height)),
+            self._detector,
+            self._recogniser,
+            min_confidence=self._min_confidence,
+        )
+
+    def _zones_for(self, size_px: tuple[int, int]) -> Zones:
+        zones = self._zones.pop(size_px, None) or _zones(self._masks, size_px, 0)
+        self._zones[size_px] = zones
+        while len(self._zones) > _ZONES_KEPT:
+            self._zones.popitem(last=False)
+        return zones
+
+
+def make_still_reader(
+    *, masks: str | None = None, threads: int = 1, min_confidence: float | None = None
+) -> StillReader:
+    """The reader of `alpr-edge read`.
+
+    Raises:
+        ConfigError: the mask file is missing or wrong.
+        InferenceError, TrustError: a model is missing, broken or not the one listed.
+    """
+    record = MaskFile((), nothing_protected=True)
+    if masks is not None:
+        from alpr_edge.config.mask_store import load_masks
+
+        record = load_masks(masks)
+    return StillReader(
+        Detector(load_model("detector.onnx", threads=threads)),
+        Recogniser(load_model("recogniser.onnx", threads=threads)),
+        record,
+        STILL_MIN_CONFIDENCE if min_confidence is None else min_confidence,
+    )
+
+
+# --- the device ------------------------------------------------------------------------------
+
+
+class Engine:
+    """Everything of a device that reads: models, masks and limits, before the first frame.
+
+    Raises:
+        ExclusionError: no usable mask record (N3).
+        InferenceError, TrustError: a model is missing, broken or not the one listed.
+    """
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self._config = config
+        self.masks = load_mask_record(config)
+        run, detector, recogniser = config.run, config.detector, config.recogniser
+        find = _load(detector.model, "detector.onnx", detector.threads or run.threads, config)
+        read = _load(recogniser.model, "recogniser.onnx", recogniser.threads or run.threads, config)
+        self.model_digest = f"{find.digest},{read.digest}"
+        self._detector = Detector(
+            find, size_px=(detector.width, detector.height), min_score=detector.min_score
+        )
+        self._recogniser = Recogniser(read)
+
+    def zones(self, size_px: tuple[int, int]) -> Zones:
+        """The masks and the band for frames of this width and height."""
+        band_px = round(self._config.exclusion.band * size_px[0])
+        return _zones(self.masks, size_px, band_px)
+
+    def pipeline(self, size_px: tuple[int, int]) -> Pipeline:
+        """A pipeline for frames of this width and height."""
+        zones, tracker = self.zones(size_px), self._config.tracker
+        return Pipeline(
+            masker=Masker(zones),
+            detector=self._detector,
+            recogniser=self._recogniser,
+            tracker=Tracker(
+                TrackerLimits(
+                    max_unseen_ns=_ns(tracker.max_gap_s),
+                    min_sightings=tracker.min_sightings,
+                    max_tracks=tracker.max_tracks,
+                    max_track_ns=_ns(self._config.exclusion.max_hold_s),
+                )
+            ),
+            gate=Gate(zones, gate_limits(self._config)),
+        )
+
+
+def make_service(
+    config: DeviceConfig,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    observer: Observer | None = None,
+    source: FrameSource | None = None,
+) -> Service:
+    """The whole device, ready to run.
+
+    Args:
+        environment: holds the secrets that the configuration names.
+        observer: sees every step.
+        source: instead of the configured one.
+
+    Raises:
+        AlprEdgeError: whatever is missing or wrong; nothing has been read then.
+    """
+    from alpr_edge.config.parse import config_digest
+    from alpr_edge.delivery.event import Provenance, UsageTerms
+    from alpr_edge.delivery.health import Health
+    from alpr_edge.service import Service
+
+    engine = Engine(config)
+    source = source or make_source(config, environment)
+    health = Health(SOFTWARE, time.monotonic())
+    provenance = Provenance(
+        device_id=config.device.id,
+        site=config.device.site,
+        camera=config.device.camera,
+        model_digest=engine.model_digest,
+        config_digest=config_digest(config),
+        software=SOFTWARE,
+    )
+    return Service(
+        source=source,
+        make_pipeline=engine.pipeline,
+        courier=make_courier(config, health, environment),
+        health=health,
+        provenance=provenance,
+        usage=UsageTerms(timedelta(days=config.outbox.retention_days)),
+        min_confidence=config.recogniser.min_confidence,
+        observer=observer,
+    )
+
+
+def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSource:
+    """The configured camera. Opens nothing yet.
+
+    Raises:
+        ConfigError: an environment variable that should hold a secret is not set.
+    """
+    from alpr_edge.capture.live import LiveOptions
+    from alpr_edge.capture.playback import PlaybackOptions
+
+    source = config.source
+    if source.kind == "street":
+        from alpr_edge.simulator.light import Light
+        from alpr_edge.simulator.street import Street, StreetConfig
+        from alpr_edge.simulator.virtual_camera import StreetCamera
+
+        street = Street(
+            StreetConfig(
+                seed=source.seed,
+                width_px=source.width,
+                height_px=source.height,
+                fps=source.fps,
+                duration_s=source.duration_s,
+                light=Light(source.light),
+                vehicles=source.vehicles,
+            )
+        )
+        return StreetCamera(street, realtime=source.realtime, start=datetime.now(UTC))
+    size = (source.width, source.height) if source.width and source.height else None
+    if source.kind == "v4l2":
+        from alpr_edge.capture.v4l2 import v4l2_source
+
+        live = LiveOptions(
+            backoff_min_s=source.backoff_min_s, backoff_max_s=source.backoff_max_s
+        )
+        return v4l2_source(
+            source.device,
+            size=(source.width, source.height),
+            fourcc=source.fourcc,
+            fps=source.fps,
+            options=live,
+        )
+    if source.kind == "rtsp":
+        from alpr_edge.capture.rtsp import rtsp_source
+
+        username = _secret(source.username_env, "source.username_env", environment)
+        password = _secret(source.password_env, "source.password_env", environment)
+        return rtsp_source(
+            _with_credentials(source.url, username, password),
+            transport=source.transport,
+            open_timeout_s=source.open_timeout_s,
+            read_timeout_s=source.read_timeout_s,
+            options=LiveOptions(
+                size=size,
+                max_fps=source.fps,
+                backoff_min_s=source.backoff_min_s,
+                backoff_max_s=source.backoff_max_s,
+            ),
+        )
+    from alpr_edge.capture.video import folder_source, video_file_source
+
+    options = PlaybackOptions(realtime=source.realtime, loop=source.loop, size=size)
+    if source.kind == "folder":
+        return folder_source(source.path, fps=source.fps, options=options)
+    return video_file_source(source.path, fps=source.fps, options=options)
+
+
+def make_courier(config: DeviceConfig, health: Health, environment: Mapping[str, str]) -> Courier:
+    """Outbox, link and what moves events between them. Connects when it is started.
+
+    Raises:
+        ConfigError: an environment variable that should hold a secret is not set.
+        PublishError: the outbox cannot be opened.
+    """
+    from alpr_edge.delivery.courier import Courier, CourierSettings
+    from alpr_edge.delivery.outbox import Outbox, OutboxLimits
+    from alpr_edge.delivery.port import Topics
+
+    topics = Topics(config.device.id, config.mqtt.topic_prefix)
+    link = _mqtt_link(config.mqtt, topics, environment)
+    path = Path(config.outbox.path)
+    outbox = Outbox(path, OutboxLimits(config.outbox.max_rows, config.outbox.max_bytes))
+    settings = CourierSettings(settle_on=config.mqtt.settle_on)
+    return Courier(outbox, link, topics.reads, health=health, settings=settings)
+
+
+def gate_limits(config: DeviceConfig) -> GateLimits:
+    """The gate's limits from the section [exclusion]."""
+    exclusion = config.exclusion
+    return GateLimits(
+        hold_ns=_ns(exclusion.hold_s),
+        max_hold_ns=_ns(exclusion.max_hold_s),
+        max_gap_ns=_ns(exclusion.max_gap_s),
+        border=exclusion.border,
+    )
+
+
+def load_mask_record(config: DeviceConfig) -> MaskFile:
+    """The device's mask record.
+
+    Raises:
+        ExclusionError: there is none that can be used; nothing may be read (N3).
+    """
+    from alpr_edge.config.mask_store import load_device_masks
+
+    return load_device_masks(config.exclusion.mask_file)
+
+
+def _mqtt_link(mqtt: Mqtt, topics: Topics, environment: Mapping[str, str]) -> Link:
+    from alpr_edge.delivery.mqtt import MqttLink
+    from alpr_edge.delivery.mqtt_settings import Credentials, MqttSettings, MqttTimes, TlsFiles
+
+    username = _secret(mqtt.username_env, "mqtt.username_env", environment)
+    password = _secret(mqtt.password_env, "mqtt.password_env", environment)
+    tls = mqtt.tls and TlsFiles(
+        Path(mqtt.tls.ca),
+        mqtt.tls.cert and Path(mqtt.tls.cert),
+        mqtt.tls.key and Path(mqtt.tls.key),
+    )
+    return MqttLink(
+        MqttSettings(
+            mqtt.host,
+            mqtt.port,
+            topics,
+            credentials=None if username is None else Credentials(username, password),
+            tls=tls,
+            receipts=mqtt.settle_on == "receipt",
+            protocol=mqtt.protocol,
+            times=MqttTimes(keepalive=mqtt.keepalive_s),
+        )
+    )
+
+
+def _load(chosen: FilePath | str, default: str, threads: int, config: DeviceConfig) -> Model:
+    providers = config.run.execution_providers
+    if isinstance(chosen, str):
+        return load_model(default, threads=threads, providers=providers)
+    path = Path(chosen)
+    return load_model(path.name, folder=path.parent, threads=threads, providers=providers)
+
+
+def _zones(masks: MaskFile, size_px: tuple[int, int], band_px: int) -> Zones:
+    polygons = [mask.polygon for mask in masks.masks]
+    return make_zones(polygons, size_px=size_px, band_px=band_px, digest=mask_digest(masks))
+
+
+def _secret(name: str | None, key: str, environment: Mapping[str, str]) -> str | None:
+    if name is None:
+        return None
+    value = environment.get(name)
+    if not value:
+        raise ConfigError(
+            f"{key} names the environment variable {name}, which is not set",
+            code="config.secret.missing",
+            hint="set it in the service's environment file",
+        )
+    return value
+
+
+def _with_credentials(url: str, username: str | None, password: str | None) -> str:
+    if username is None:
+        return url
+    user = quote(username, safe="") + (f":{quote(password, safe='')}" if password else "")
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc}"))
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)

@@ -1,0 +1,318 @@
+"""The courier on the fake link: at least once, resent after trouble, drained, and silent on plates."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from delivery_samples import PLATE, eventually, sample_event
+
+from alpr_edge.delivery.codes import LinkCode
+from alpr_edge.delivery.courier import Courier, CourierSettings
+from alpr_edge.delivery.health import Health
+from alpr_edge.delivery.memory_link import MemoryLink
+from alpr_edge.delivery.outbox import Outbox, OutboxLimits
+
+TOPIC = "alpr-edge/cam-1/reads"
+
+
+class Bench:
+    """A courier between an outbox and a fake link."""
+
+    def __init__(self, folder: Path, link: MemoryLink, settings: CourierSettings) -> None:
+        self.outbox = Outbox(folder / "outbox.db")
+        self.link = link
+        self.now = time.time()
+        self.health = Health("test", time.monotonic())
+        self.courier = Courier(
+            self.outbox,
+            link,
+            TOPIC,
+            health=self.health,
+            settings=settings,
+            clock=lambda: self.now,
+        )
+
+    def submit(self, count: int = 1) -> list[str]:
+        events = [sample_event() for _ in range(count)]
+        for event in events:
+            self.courier.submit(event)
+        return [event.event_id for event in events]
+
+    def pump(self, rounds: int = 4) -> None:
+        for _ in range(rounds):
+            self.courier.pump()
+
+    @property
+    def sent(self) -> list[str]:
+        return [message.event_id for message in self.link.sent]
+
+    @property
+    def told(self) -> dict[str, object]:
+        return self.courier.health_document()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    one = Bench(tmp_path, MemoryLink(), CourierSettings())
+    one.link.start()
+    yield one
+    one.outbox.close()
+
+
+@pytest.fixture
+def receipts(tmp_path: Path) -> Iterator[Bench]:
+    one = Bench(tmp_path, MemoryLink(), CourierSettings(settle_on="receipt", max_unsettled=5))
+    one.link.start()
+    yield one
+    one.outbox.close()
+
+
+def test_events_go_out_in_order_and_leave_the_outbox(bench: Bench) -> None:
+    ids = bench.submit(50)
+    bench.pump(10)
+    assert bench.sent == ids
+    assert bench.outbox.counts.rows == 0
+    assert {m.topic for m in bench.link.sent} == {TOPIC}
+    told = bench.told
+    assert (told["published"], told["settled"], told["pending"]) == (50, 50, 0)
+
+
+def test_no_more_than_the_window_is_out(bench: Bench) -> None:
+    bench.link.holding = True
+    bench.submit(50)
+    bench.pump()
+    assert len(bench.sent) == 20
+    assert bench.outbox.counts.rows == 50
+    bench.link.confirm()
+    bench.pump()
+    assert len(bench.sent) == 40
+    assert bench.outbox.counts.rows == 30
+
+
+def test_what_was_out_when_the_link_broke_goes_again(bench: Bench) -> None:
+    bench.link.holding = True
+    ids = bench.submit(3)
+    bench.pump()
+    bench.link.cut()
+    bench.pump()
+    assert bench.sent == ids
+    bench.link.holding = False
+    bench.link.mend()
+    bench.pump()
+    assert bench.sent == ids + ids
+    assert bench.outbox.counts.rows == 0
+    assert bench.told["last_error"] == "delivery.link.lost"
+
+
+def test_a_new_process_sends_what_the_old_one_left(tmp_path: Path) -> None:
+    old = Bench(tmp_path, MemoryLink(reachable=False), CourierSettings())
+    old.link.start()
+    ids = old.submit(5)
+    old.pump()
+    assert old.courier.close(1.0) == 5
+    new = Bench(tmp_path, MemoryLink(), CourierSettings())
+    new.link.start()
+    new.pump()
+    assert new.sent == ids
+    assert new.courier.close(1.0) == 0
+
+
+def test_a_refused_event_rests_and_holds_up_nobody(bench: Bench) -> None:
+    bench.link.refuse_with = LinkCode.PUBLISH_NOT_AUTHORISED
+    (refused,) = bench.submit()
+    bench.pump(2)
+    bench.link.refuse_with = LinkCode.NONE
+    others = bench.submit(3)
+    bench.pump()
+    assert bench.sent == [refused, *others]
+    assert [row.event_id for row in bench.outbox.pending(9)] == [refused]
+    assert bench.told["refused"] == 1
+    assert bench.told["last_error"] == "delivery.publish.not_authorised"
+
+
+def test_only_a_receipt_settles_where_receipts_are_asked_for(receipts: Bench) -> None:
+    ids = receipts.submit(8)
+    receipts.pump()
+    assert receipts.sent == ids[:5]  # bounded by max_unsettled
+    assert receipts.outbox.counts.rows == 8
+    receipts.link.receipt(*ids[:4])
+    receipts.pump()
+    receipts.link.receipt(*ids[4:])
+    receipts.pump()
+    assert receipts.sent == ids
+    assert receipts.outbox.counts.rows == 0
+
+
+def test_what_has_no_receipt_goes_again_after_a_broken_link(receipts: Bench) -> None:
+    ids = receipts.submit(2)
+    receipts.pump()
+    receipts.link.cut()
+    receipts.link.mend()
+    receipts.pump()
+    assert receipts.sent == ids + ids
+
+
+def test_what_has_expired_is_never_sent(bench: Bench) -> None:
+    bench.now = (datetime.now(UTC) + timedelta(days=31)).timestamp()
+    bench.submit(3)
+    bench.pump()
+    assert bench.sent == []
+    assert bench.outbox.counts.expired == 3 or bench.outbox.counts.rows == 3
+
+
+def test_messages_say_how_long_they_may_be_kept(bench: Bench) -> None:
+    bench.submit()
+    bench.pump()
+    (message,) = bench.link.sent
+    assert message.expires_in_s is not None
+    assert 29 * 86_400 < message.expires_in_s <= 30 * 86_400
+    assert message.content_type.startswith("application/cloudevents+json")
+
+
+def test_health_goes_out_on_connection_and_holds_no_plate(bench: Bench) -> None:
+    bench.submit(3)
+    bench.pump()
+    bench.courier.close(1.0)
+    first, *_, last = [json.loads(state) for state in bench.link.announced]
+    assert first["state"] == "online"
+    assert last == {"state": "offline", "reason": "shutdown"}
+    assert PLATE.encode() not in b"".join(bench.link.announced)
+
+
+def test_the_thread_delivers_soon_after_submit_and_drains_on_close(bench: Bench) -> None:
+    bench.courier.start()
+    bench.courier.start()
+    bench.submit(100)
+    eventually(lambda: bench.outbox.counts.rows == 0)
+    bench.link.holding = True
+    ids = bench.submit(3)
+    eventually(lambda: bench.sent[-3:] == ids)
+    began = time.monotonic()
+    assert bench.courier.drain(0.3) == 3
+    assert time.monotonic() - began < 2
+    bench.link.holding = False
+    bench.link.confirm()
+    assert bench.courier.close(1.0) == 0
+
+
+def test_a_courier_without_a_link_does_not_wait_at_the_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, MemoryLink(reachable=False), CourierSettings())
+    bench.courier.start()
+    bench.submit(2)
+    began = time.monotonic()
+    assert bench.courier.close(30.0) == 2
+    assert time.monotonic() - began < 5
+
+
+def test_an_unforeseen_error_neither_stops_the_courier_nor_logs_its_text(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken_clock() -> float:
+        if time.monotonic() < until:
+            raise RuntimeError(PLATE)
+        return time.time()
+
+    until = time.monotonic() + 0.3
+    bench.courier._clock = broken_clock
+    caplog.set_level(logging.DEBUG)
+    bench.submit(2)
+    bench.courier.start()
+    eventually(lambda: bench.outbox.counts.rows == 0)
+    bench.courier.close(1.0)
+    assert PLATE not in caplog.text
+    assert any(getattr(r, "type", "") == "RuntimeError" for r in caplog.records)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip("needs the right to mount: run as root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> None:
+    with pytest.raises(OSError), (folder / "filler").open("wb") as file:
+        while True:
+            file.write(bytes(512))
+            file.flush()
+
+
+def test_with_a_full_disk_events_are_sent_from_memory(full_disk: Path) -> None:
+    bench = Bench(full_disk, MemoryLink(), CourierSettings())
+    bench.link.start()
+    fill(full_disk)
+    ids = bench.submit(10)
+    held = bench.told["pending_in_memory"]
+    assert isinstance(held, int)
+    assert held > 0
+    assert bench.told["last_error"] == "delivery.outbox.full_disk"
+    bench.pump(6)
+    assert set(bench.sent) == set(ids)
+    assert bench.told["pending_in_memory"] == 0
+    (full_disk / "filler").unlink()
+    assert bench.courier.close(1.0) == 0
+
+
+def test_with_a_full_disk_and_no_link_events_wait_in_memory_bounded(
+    full_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(full_disk, MemoryLink(reachable=False), CourierSettings(max_in_memory=4))
+    bench.link.start()
+    fill(full_disk)
+    bench.submit(60)
+    told = bench.told
+    assert told["pending_in_memory"] == 4
+    stored = bench.outbox.counts.rows
+    assert told["lost"] == {
+        "overflow": 0,
+        "expired": 0,
+        "damaged_outboxes": 0,
+        "not_stored": 56 - stored,
+    }
+    (full_disk / "filler").unlink()
+    bench.courier._disk_again_s = 0.0
+    bench.pump(1)
+    assert bench.told["pending_in_memory"] == 0
+    assert bench.outbox.counts.rows == stored + 4
+    bench.courier.close(0.1)
+    assert PLATE not in caplog.text
+
+
+def test_what_neither_disk_nor_broker_took_is_counted_at_the_end(
+    full_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(full_disk, MemoryLink(reachable=False), CourierSettings())
+    bench.link.start()
+    fill(full_disk)
+    bench.submit(60)
+    in_memory = 60 - bench.outbox.counts.rows
+    bench.courier.close(0.1)
+    assert [r.lost for r in caplog.records if r.msg.startswith("events lost")] == [in_memory]  # type: ignore[attr-defined]
+
+
+def test_overflow_of_the_outbox_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, MemoryLink(reachable=False), CourierSettings())
+    bench.outbox.close()
+    bench.outbox = Outbox(tmp_path / "small.db", OutboxLimits(max_rows=3))
+    courier = Courier(bench.outbox, bench.link, TOPIC, health=bench.health)
+    for _ in range(5):
+        courier.submit(sample_event())
+    lost = courier.health_document()["lost"]
+    assert isinstance(lost, dict)
+    assert lost["overflow"] == 2
+    courier.close(0.1)

@@ -1,0 +1,296 @@
+"""N2: what touches, begins or ends beside a zone yields nothing; the rest is released once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alpr_edge.exclusion.gate import Gate, GateLimits, ReleasedRead, judge_still
+from alpr_edge.exclusion.zones import make_zones
+from alpr_edge.types import (
+    ClosedTrack,
+    Detection,
+    DropReason,
+    Read,
+    Sighting,
+    TrackPoint,
+    TrackStep,
+)
+
+SIZE = (640, 360)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MASK = [(0.7, 0.3), (0.9, 0.3), (0.9, 0.7), (0.7, 0.7)]
+LIMITS = GateLimits(hold_ns=1_000_000_000, border=0.05)
+TICK_NS = 100_000_000
+
+
+def quad_at(x: float, y: float, width: float = 40.0) -> np.ndarray:
+    h = width / 4
+    w = width / 2
+    return np.array([[x - w, y - h], [x + w, y - h], [x + w, y + h], [x - w, y + h]], np.float32)
+
+
+def read(text: str) -> Read:
+    return Read(text, 0.9, (0.9,) * len(text), None)
+
+
+class World:
+    """Drives a gate frame by frame, with tracks that are given, not tracked."""
+
+    def __init__(self, polygons=(MASK,), limits: GateLimits = LIMITS, band_px: int = 10) -> None:
+        self.zones = make_zones(polygons, size_px=SIZE, band_px=band_px, digest="m1")
+        self.gate = Gate(self.zones, limits)
+        self.tick = 0
+        self.seen: dict[int, list[np.ndarray]] = {}
+        self.released: list[str] = []
+        self.drops: list[DropReason] = []
+
+    def step(self, seen=None, closed=(), unread=(), overflow=False, ticks: int = 1) -> None:
+        seen = seen or {}
+        self.tick += ticks
+        for track_id, quad in seen.items():
+            self.seen.setdefault(track_id, []).append(quad)
+        result = self.gate.step(
+            TrackStep(
+                tuple(TrackPoint(i, q) for i, q in seen.items()),
+                tuple(self.close(i, text) for i, text in closed),
+                tuple(unread),
+                overflow,
+            ),
+            self.tick * TICK_NS,
+        )
+        self.released += [r.track.read.plate for r in result.released]
+        self.drops += [d.reason for d in result.drops]
+
+    def close(self, track_id: int, text: str) -> ClosedTrack:
+        quads = self.seen.get(track_id) or [quad_at(5, 5)]
+        at = START + timedelta(milliseconds=100 * self.tick)
+        return ClosedTrack(
+            track_id, read(text), quads[0], quads[0], quads[-1], START, at, len(quads), len(quads)
+        )
+
+    def wait(self, ticks: int = 15) -> None:
+        for _ in range(ticks):
+            self.step()
+
+    def drive(self, track_id: int, path, text: str, *, width: float = 40.0) -> None:
+        for x, y in path:
+            self.step({track_id: quad_at(x, y, width)})
+        self.step(closed=[(track_id, text)])
+
+
+ACROSS = [(x, 340) for x in range(20, 640, 60)]
+"""Along the lower border, clear of mask and band."""
+
+
+def test_a_clean_pass_is_released_once_after_the_hold():
+    world = World()
+    world.drive(1, ACROSS, "CLEAN1")
+    assert world.released == []
+    assert world.gate.held == 1
+    world.wait()
+    assert world.released == ["CLEAN1"]
+    world.wait()
+    assert world.released == ["CLEAN1"]
+    assert world.drops == []
+
+
+def test_without_a_zone_a_closed_track_leaves_at_once():
+    world = World(polygons=())
+    world.drive(1, [(300, 180), (310, 180)], "ABC123")
+    assert world.released == ["ABC123"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ([(20, 340), (300, 300), (480, 180), (620, 340)], DropReason.TOUCHES_MASK),
+        ([(20, 180), (300, 180), (415, 180), (300, 300), (20, 300)], DropReason.TOUCHES_BAND),
+        ([(300, 180), (200, 180), (20, 180)], DropReason.STARTED_IN_VIEW),
+        ([(20, 180), (200, 180), (300, 180)], DropReason.ENDED_IN_VIEW),
+    ],
+)
+def test_suppressed_with_a_reason(path, reason):
+    world = World()
+    world.drive(1, path, "SECRET")
+    world.wait()
+    assert world.released == []
+    assert world.drops == [reason]
+
+
+def test_a_fast_vehicle_cannot_jump_over_the_zone():
+    world = World()
+    world.drive(1, [(330, 20), (330, 180), (620, 180)], "JUMPER")
+    world.wait()
+    assert world.released == []
+    assert world.drops[0] in (DropReason.TOUCHES_MASK, DropReason.TOUCHES_BAND)
+
+
+def test_a_small_plate_may_not_begin_in_view_either():
+    world = World()
+    for x, width in [(300, 10), (280, 30), (200, 60), (20, 80)]:
+        world.step({1: quad_at(x, 180, width)})
+    world.step(closed=[(1, "NEARER")])
+    world.wait()
+    assert world.released == []
+    assert world.drops == [DropReason.STARTED_IN_VIEW]
+
+
+def test_a_plate_that_its_motion_carries_across_the_border_may_end_there():
+    world = World()
+    for y in (10, 60, 110, 170, 240, 310):
+        world.step({1: quad_at(100, y)})
+    world.step(closed=[(1, "PASSED")])
+    world.wait()
+    assert world.released == ["PASSED"]
+
+
+def test_a_broken_track_is_kin_of_its_continuation():
+    world = World()
+    for x in (20, 100):
+        world.step({1: quad_at(x, 20)})
+    world.step(closed=[(1, "BROKEN")])
+    for x, y in [(180, 20), (300, 100), (480, 180)]:
+        world.step({2: quad_at(x, y)})
+    world.step(closed=[(2, "X8ZZZZ")])
+    world.wait()
+    assert world.released == []
+    assert len(world.drops) == 2
+
+
+def test_kin_wait_for_each_other():
+    world = World()
+    world.drive(1, [(20, 20), (100, 20), (180, 20)], "FIRST1")
+    world.step({2: quad_at(220, 20)})
+    for _ in range(30):
+        world.step({2: quad_at(230, 20)})
+    assert world.released == []
+    for x, y in [(300, 100), (400, 150)]:
+        world.step({2: quad_at(x, y)})
+    world.step({2: quad_at(480, 180)}, closed=[])
+    world.step(closed=[(2, "SECOND")])
+    world.wait()
+    assert world.released == []
+
+
+def test_texts_alike_are_kin_wherever_they_are():
+    world = World()
+    world.drive(1, [(480, 180), (600, 180)], "7ABC123")
+    world.drive(2, ACROSS, "7A8C123")
+    world.drive(3, [(x, 20) for x in range(20, 640, 60)], "OTHER99")
+    world.wait()
+    assert world.released == ["OTHER99"]
+    assert DropReason.KIN_TAINTED in world.drops
+
+
+@pytest.mark.parametrize("ticks", [30, -3])
+def test_a_gap_or_clock_step_suppresses_what_is_held(ticks):
+    world = World()
+    world.drive(1, ACROSS, "HELD11")
+    world.step(ticks=ticks)
+    world.wait(20)
+    assert world.released == []
+    assert world.drops == [DropReason.FRAME_GAP]
+
+
+def test_overflow_suppresses():
+    world = World()
+    world.step({1: quad_at(20, 340)}, overflow=True)
+    world.step({1: quad_at(620, 340)})
+    world.step(closed=[(1, "FLOODS")])
+    world.wait()
+    assert world.released == []
+
+
+def test_a_track_that_was_never_seen_is_suppressed():
+    world = World()
+    world.step(closed=[(7, "GHOST1")])
+    world.wait()
+    assert world.released == []
+    assert world.drops == [DropReason.STARTED_IN_VIEW]
+
+
+def test_shutdown_destroys_what_is_open_or_held():
+    world = World()
+    world.drive(1, ACROSS, "HELD11")
+    world.step({2: quad_at(20, 20)})
+    last = world.gate.shutdown(TrackStep((), (world.close(2, "OPEN22"),), ()))
+    assert last.released == ()
+    assert [d.reason for d in last.drops] == [DropReason.SHUTDOWN] * 2
+    assert world.gate.held == 0
+
+
+def test_shutdown_without_a_zone_releases():
+    world = World(polygons=())
+    world.step({1: quad_at(300, 180)})
+    last = world.gate.shutdown(TrackStep((), (world.close(1, "LAST11"),), ()))
+    assert [r.track.read.plate for r in last.released] == ["LAST11"]
+
+
+def test_nobody_else_builds_a_released_read():
+    world = World()
+    with pytest.raises(TypeError, match=r"only alpr_edge\.exclusion\.gate"):
+        ReleasedRead(world.close(1, "FORGED"), "m1", object())
+
+
+def test_a_still_shows_only_what_is_clear_of_the_mask():
+    zones = make_zones([MASK], size_px=SIZE, band_px=0, digest="m1")
+    sightings = [
+        Sighting(Detection(quad_at(x, y), 0.9), read("ABC123"), 1.0)
+        for x, y in [(100, 100), (500, 180), (428, 180)]
+    ]
+    shown, drops = judge_still(zones, sightings)
+    assert shown == (sightings[0],)
+    assert [d.reason for d in drops] == [DropReason.TOUCHES_MASK] * 2
+
+
+steps = st.lists(
+    st.tuples(st.integers(1, 3), st.integers(0, 640), st.integers(0, 360), st.booleans()),
+    min_size=1,
+    max_size=25,
+)
+
+
+def run_random(moves, *, extra=(), band_px=5) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
+    world = World(polygons=(MASK, *extra), band_px=band_px)
+    ids: dict[int, int] = {}
+    history: list[tuple[str, np.ndarray]] = []
+    names = 0
+    for vehicle, x, y, ends in moves:
+        if vehicle not in ids:
+            names += 1
+            ids[vehicle] = 100 * vehicle + names
+        quad = quad_at(x, y)
+        text = f"{ids[vehicle]}" * 3
+        history.append((text, quad))
+        world.step({ids[vehicle]: quad})
+        if ends:
+            world.step(closed=[(ids.pop(vehicle), text)])
+    for track_id in ids.values():
+        world.step(closed=[(track_id, f"{track_id}" * 3)])
+    world.wait(14)
+    return world.released, history
+
+
+@settings(max_examples=40)
+@given(steps)
+def test_nothing_that_touched_the_zone_is_ever_released(moves):
+    released, history = run_random(moves)
+    box = np.array([0.7 * 640, 0.3 * 360, 0.9 * 640, 0.7 * 360])
+    for text, quad in history:
+        low, high = quad.min(0), quad.max(0)
+        if (low < box[2:]).all() and (high > box[:2]).all():
+            assert text not in released
+    assert len(released) == len(set(released))
+
+
+@settings(max_examples=30)
+@given(steps, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=4),
+       st.integers(0, 30))
+def test_more_mask_or_band_never_adds_a_read(moves, polygon, more_band):
+    fewer = run_random(moves, extra=(polygon,), band_px=5 + more_band)[0]
+    assert set(fewer) <= set(run_random(moves)[0])

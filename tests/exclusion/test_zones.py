@@ -1,0 +1,111 @@
+"""Zones round outwards: no touched pixel is left out, and more polygon never means less zone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alpr_edge.exclusion.zones import grow, make_zones, touches
+
+SIZE = (48, 32)
+
+share = st.floats(0, 1, allow_nan=False)
+point = st.tuples(share, share)
+polygon = st.lists(point, min_size=3, max_size=6)
+
+
+def zones(*polygons, band_px=0, size=SIZE, margin_px=0):
+    return make_zones(polygons, size_px=size, band_px=band_px, digest="d", margin_px=margin_px)
+
+
+def touched_by_sampling(points_px: np.ndarray) -> np.ndarray:
+    """Pixels that hold a point of the polygon's border, by walking along it finely."""
+    width, height = SIZE
+    hit = np.zeros((height, width), bool)
+    for a, b in zip(points_px, np.roll(points_px, -1, axis=0), strict=True):
+        walk = a + np.linspace(0, 1, 400)[:, None] * (b - a)
+        cells = np.clip(np.floor(walk).astype(int), 0, (width - 1, height - 1))
+        hit[cells[:, 1], cells[:, 0]] = True
+    return hit
+
+
+@given(polygon)
+def test_every_pixel_that_the_border_passes_is_blanked(points):
+    core = zones(points).core > 0
+    assert core[touched_by_sampling(np.array(points) * SIZE)].all()
+
+
+def test_every_pixel_inside_is_blanked():
+    core = zones([(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)]).core
+    assert (core[8:24, 12:36] == 255).all()
+    assert core[0, 0] == 0
+
+
+@given(polygon, polygon)
+def test_another_polygon_never_frees_a_pixel(first, second):
+    alone, both = zones(first), zones(first, second)
+    assert (both.core >= alone.core).all()
+    assert (both.band >= alone.band).all()
+
+
+@given(polygon, st.integers(0, 6), st.integers(0, 6))
+def test_a_wider_band_never_frees_a_pixel(points, narrow, more):
+    assert (zones(points, band_px=narrow + more).band >= zones(points, band_px=narrow).band).all()
+
+
+@given(polygon, st.integers(0, 4))
+def test_the_band_holds_the_core(points, band_px):
+    made = zones(points, band_px=band_px)
+    assert (made.band >= made.core).all()
+
+
+@given(st.lists(point, min_size=4, max_size=4), polygon)
+def test_touch_is_any_shared_pixel(quad, mask):
+    made = zones(mask)
+    quad_px = (np.array(quad) * SIZE).astype(np.float32)
+    walked = touched_by_sampling(quad_px)
+    if (walked & (made.core > 0)).any():
+        assert touches(made.core, quad_px)
+
+
+@given(st.lists(point, min_size=4, max_size=4), polygon, polygon)
+def test_touch_is_monotone(quad, mask, more):
+    quad_px = (np.array(quad) * SIZE).astype(np.float32)
+    if touches(zones(mask).core, quad_px):
+        assert touches(zones(mask, more).core, quad_px)
+        assert touches(zones(mask, band_px=3).band, quad_px)
+
+
+def test_numbers_that_are_not_finite_touch():
+    empty = zones()
+    assert touches(empty.core, np.array([[0, 0], [1, 0], [1, np.nan], [0, 1]], np.float32))
+
+
+def test_a_polygon_that_is_not_finite_masks_everything():
+    assert zones([(0.1, 0.1), (0.2, float("nan")), (0.3, 0.3)]).core.all()
+
+
+def test_a_quad_beyond_the_frame_counts_as_on_its_edge():
+    made = zones([(0.9, 0.0), (1.0, 0.0), (1.0, 1.0), (0.9, 1.0)])
+    assert touches(made.core, np.array([[60, 5], [70, 5], [70, 9], [60, 9]], np.float32))
+    assert not touches(made.core, np.array([[-9, 5], [-5, 5], [-5, 9], [-9, 9]], np.float32))
+
+
+def test_a_grown_quad_holds_the_quad():
+    quad = np.array([[10, 10], [20, 11], [20, 16], [10, 15]], np.float32)
+    grown = grow(quad)
+    assert (grown[0] < quad[0]).all()
+    assert (grown[2] > quad[2]).all()
+
+
+def test_nothing_protected():
+    assert not zones().protected
+    assert zones([(0, 0), (0.1, 0), (0, 0.1)]).protected
+
+
+@pytest.mark.parametrize("bad", [{"size": (0, 4)}, {"band_px": -1}, {"margin_px": -1}])
+def test_wrong_sizes_are_refused(bad):
+    with pytest.raises(ValueError, match="no zones"):
+        zones(**bad)
