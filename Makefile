@@ -34,9 +34,9 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	  { echo "alpr-edge needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 2; }
-	@echo "setting up $(VENV) (about 500 MB, a minute; only when the lock file changes)"
+	@echo "setting up $(VENV) (about 500 MB, a minute the first time; again only when the lock changes)"
+	@grep -qsxF "$(CURDIR)" $@ || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $@
-	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes -r requirements/dev.lock
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation --no-index -e .
 	@printf '%s\n' "$(CURDIR)" > $@

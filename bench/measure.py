@@ -5,6 +5,7 @@ Knows nothing of the program. It does not correct for other load; the table says
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
@@ -86,18 +87,30 @@ class Whole:
         return asdict(self)
 
 
+_LAUNCHER = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, raw, usage = os.wait4(child.pid, 0)
+child.returncode = os.waitstatus_to_exitcode(raw)
+print(json.dumps([time.perf_counter() - began, usage.ru_maxrss / 1024, child.returncode]))
+"""
+"""Starts the command from a small process: Linux counts the starter's memory as the child's."""
+
+
 def process(name: str, arguments: Sequence[str], *, runs: int = 3) -> Whole:
-    """Run a command `runs` times: median seconds, highest peak memory, last exit status."""
-    seconds, peaks, status = [], [], 0
+    """Run a command `runs` times: median seconds, highest peak memory, worst exit status."""
+    seen: list[tuple[float, float, int]] = []
     for _ in range(runs):
-        began = time.perf_counter()
-        child = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, raw, usage = os.wait4(child.pid, 0)
-        status = os.waitstatus_to_exitcode(raw)
-        child.returncode = status  # reaped here: tells Popen not to wait again
-        seconds.append(time.perf_counter() - began)
-        peaks.append(usage.ru_maxrss / 1024)
-    return Whole(name, round(statistics.median(seconds), 2), round(max(peaks), 1), status)
+        done = subprocess.run(
+            [sys.executable, "-S", "-E", "-c", _LAUNCHER, *arguments],
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        seen.append(tuple(json.loads(done.stdout)))
+    seconds, peaks, statuses = zip(*seen, strict=True)
+    return Whole(name, round(statistics.median(seconds), 2), round(max(peaks), 1), max(statuses))
 
 
 def own_peak_mib() -> float:

@@ -23,5 +23,5 @@ def unit(request: pytest.FixtureRequest) -> Unit:
     if not request.config.getoption("lg_env", default=None):
         pytest.skip(REASON)
     target = request.getfixturevalue("target")
-    shell: Unit = target.get_active_driver("CommandProtocol")
+    shell: Unit = target.get_driver("CommandProtocol")  # connects and logs in
     return shell

@@ -14,7 +14,7 @@ def test_the_models_are_the_listed_ones(unit: Unit) -> None:
 
 
 def test_no_training_or_window_library_is_installed(unit: Unit) -> None:
-    for module in ("torch", "tkinter", "PyQt5"):
+    for module in ("torch", "PyQt5", "PySide6"):
         _, _, status = unit.run(f"python3 -c 'import {module}'")
         assert status != 0, f"{module} is on the unit"
 

@@ -19,8 +19,13 @@ import torch
 from torch.utils.data import IterableDataset
 
 SCENE_SETS = ("openimages", "openimages-win", "openimages416", "kaggle433", "romania")
-SET_WEIGHT = {"openimages": 1.0, "openimages-win": 0.7, "openimages416": 0.5, "kaggle433": 1.0,
-              "romania": 0.35}
+SET_WEIGHT = {
+    "openimages": 1.0,
+    "openimages-win": 0.7,
+    "openimages416": 0.5,
+    "kaggle433": 1.0,
+    "romania": 0.35,
+}
 MIN_PLATE_PX, MAX_PLATE_PX = 15.0, 380.0
 
 
@@ -142,8 +147,9 @@ def window(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Sam
     angle = np.deg2rad(np.clip(rng.normal(0, spread / 2), -2 * spread, 2 * spread))
     aspect = float(np.exp(rng.normal(0, 0.08)))
     shear = rng.normal(0, 0.08) if all_exact else 0.0
-    a = scale * np.array([[np.cos(angle) * aspect, -np.sin(angle) + shear],
-                          [np.sin(angle), np.cos(angle) / aspect]])
+    a = scale * np.array(
+        [[np.cos(angle) * aspect, -np.sin(angle) + shear], [np.sin(angle), np.cos(angle) / aspect]]
+    )
     b = place - a @ centre
     # Keep the window over the picture where the picture is large enough.
     for axis, extent, side in ((0, width, w), (1, height, h)):
@@ -158,8 +164,14 @@ def window(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Sam
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=shrink)
         matrix = matrix @ np.diag([w / image.shape[1], h / image.shape[0], 1.0])
     fill = tuple(int(v) for v in rng.integers(0, 256, 3)) if rng.random() < 0.3 else (114,) * 3
-    image = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR,
-                           borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
+    image = cv2.warpAffine(
+        image,
+        matrix,
+        (width, height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=fill,
+    )
     corners = scene.corners @ a.T.astype(np.float32) + b.astype(np.float32)
     return Sample(image, corners.astype(np.float32), scene.exact.copy())
 
@@ -173,8 +185,13 @@ def paste(sample: Sample, art: list, rng: np.random.Generator) -> Sample:
         patch, quad = art[rng.integers(len(art))]
         scale = float(np.exp(rng.uniform(np.log(0.15), np.log(1.6))))
         scale = min(scale, 0.9 * width / patch.shape[1], 0.9 * height / patch.shape[0])
-        patch = cv2.resize(patch, None, fx=scale, fy=scale,
-                           interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        patch = cv2.resize(
+            patch,
+            None,
+            fx=scale,
+            fy=scale,
+            interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+        )
         ph, pw = patch.shape[:2]
         if ph < 4 or pw < 8:
             continue
@@ -182,11 +199,11 @@ def paste(sample: Sample, art: list, rng: np.random.Generator) -> Sample:
         if any(_overlap(c, x - 8, y - 8, pw + 16, ph + 16) for c in corners):
             continue
         alpha = patch[..., 3:].astype(np.float32) / 255
-        gain = float(np.clip(image[y:y + ph, x:x + pw].mean() / 110.0, 0.35, 1.3))
+        gain = float(np.clip(image[y : y + ph, x : x + pw].mean() / 110.0, 0.35, 1.3))
         gain = 1.0 + (gain - 1.0) * rng.random()
         body = np.clip(patch[..., :3] * gain, 0, 255)
-        under = image[y:y + ph, x:x + pw]
-        image[y:y + ph, x:x + pw] = (body * alpha + under * (1 - alpha)).astype(np.uint8)
+        under = image[y : y + ph, x : x + pw]
+        image[y : y + ph, x : x + pw] = (body * alpha + under * (1 - alpha)).astype(np.uint8)
         corners.append(quad * scale + np.array([x, y], np.float32))
         exact.append(True)
     return Sample(image, np.array(corners, np.float32).reshape(-1, 4, 2), np.array(exact, bool))
@@ -219,7 +236,7 @@ def photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     elif rng.random() < 0.1:
         kernel = np.zeros((9, 9), np.float32)
         reach = int(rng.integers(1, 5))
-        kernel[4, 4 - reach:5 + reach] = 1.0 / (2 * reach + 1)
+        kernel[4, 4 - reach : 5 + reach] = 1.0 / (2 * reach + 1)
         image = cv2.filter2D(image, -1, kernel)
     if rng.random() < 0.3:
         noise = rng.normal(0, rng.uniform(2, 14), image.shape[:2]).astype(np.float32)

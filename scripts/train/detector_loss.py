@@ -7,9 +7,8 @@ corners (kind 2) teach the corners as well; ignored ones (kind 3) teach nothing 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
 from detector_net import CORNER_UNIT_PX, STRIDE_PX
+from torch import Tensor
 
 REGRESS_ABOVE = 0.45
 """Cells whose Gaussian weight is above this learn the corners."""
@@ -23,7 +22,7 @@ def cell_centres(rows: int, cols: int) -> tuple[Tensor, Tensor]:
 
 def detector_loss(raw: Tensor, corners: Tensor, kind: Tensor) -> dict[str, Tensor]:
     """`raw` (N, 9, R, C), `corners` (N, P, 4, 2) in pixels, `kind` (N, P) → named losses."""
-    n, _, rows, cols = raw.shape
+    _, _, rows, cols = raw.shape
     ys, xs = cell_centres(rows, cols)
     low, high = corners.amin(2), corners.amax(2)
     centre, span = (low + high) / 2, (high - low).clamp(min=2.0)
@@ -42,7 +41,7 @@ def detector_loss(raw: Tensor, corners: Tensor, kind: Tensor) -> dict[str, Tenso
     logit = raw[:, 0]
     p = logit.sigmoid()
     top = (heat > 0.999).float()
-    positive = -(1 - p) ** 2 * torch.nn.functional.logsigmoid(logit) * top
+    positive = -((1 - p) ** 2) * torch.nn.functional.logsigmoid(logit) * top
     negative = -(p**2) * torch.nn.functional.logsigmoid(-logit) * (1 - heat) ** 4 * (1 - top)
     negative = negative * ~hidden
     count = top.sum().clamp(min=1.0)

@@ -3,8 +3,8 @@
     alpr-edge read --jsonl PHOTOS/us > us.jsonl
     python scripts/train/evaluate.py us.jsonl --labels PHOTOS/us.jsonl
 
-A plate counts as right when one of the photo's reads has exactly its text; *folded* takes O as 0 and
-I as 1 (labels mix them). Intervals are Wilson's, 95 %. Measures only: nothing here trains.
+A plate counts as right when one of the photo's reads has exactly its text; *folded* takes O as 0
+and I as 1 (labels mix them). Intervals are Wilson's, 95 %. Measures only: nothing here trains.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ FOLD = str.maketrans("OI", "01")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("reads", type=Path, help="output of alpr-edge read --jsonl")
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--misses", action="store_true", help="list what was not read right")
@@ -53,10 +54,12 @@ def main() -> None:
                 sure += 1
                 sure_right += fold(read["plate"]) in wanted
     low, high = wilson(folded, plates)
-    print(f"{photos} photos, {plates} plates: exact {exact / plates:.1%}, folded "
-          f"{folded / plates:.1%} ({low:.1%} to {high:.1%}), recall at IoU 0.5 "
-          f"{found / plates:.1%}, false reads a photo {false_reads / photos:.3f}, "
-          f"of {sure} reads at 0.9 or more {sure_right / max(sure, 1):.1%} right")
+    print(
+        f"{photos} photos, {plates} plates: exact {exact / plates:.1%}, folded "
+        f"{folded / plates:.1%} ({low:.1%} to {high:.1%}), recall at IoU 0.5 "
+        f"{found / plates:.1%}, false reads a photo {false_reads / photos:.3f}, "
+        f"of {sure} reads at 0.9 or more {sure_right / max(sure, 1):.1%} right"
+    )
 
 
 def fold(text: str) -> str:

@@ -21,12 +21,16 @@ import cv2
 import numpy as np
 import onnx
 import torch
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
-from onnxruntime.quantization import quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
-
 from detector_data import load_scenes
 from detector_net import DetectorNet
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from recogniser_data import load_crops, rectify
 from recogniser_net import ALPHABET, HEIGHT_PX, WIDTH_PX, RecogniserNet
 
@@ -55,11 +59,11 @@ def main() -> None:
         else:
             about = _export_recogniser(state, plain, args)
         final = args.models / f"{args.kind}.onnx"
-        if args.fp32:
-            model = onnx.load(plain)
-        else:
-            model = _quantise(plain, args, Path(folder))
-        about |= {"precision": "fp32" if args.fp32 else "int8", "images": str(state["state"]["images"])}
+        model = onnx.load(plain) if args.fp32 else _quantise(plain, args, Path(folder))
+        about |= {
+            "precision": "fp32" if args.fp32 else "int8",
+            "images": str(state["state"]["images"]),
+        }
         onnx.helper.set_model_props(model, about)
         onnx.checker.check_model(model)
         final.write_bytes(model.SerializeToString())
@@ -68,15 +72,20 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     photos = os.environ.get("ALPR_EDGE_PHOTOS")
     parser.add_argument("kind", choices=["detector", "recogniser"])
     parser.add_argument("--run", type=Path, required=True, help="folder with last.pt")
     parser.add_argument("--photos", type=Path, default=photos and Path(photos), required=not photos)
     parser.add_argument("--models", type=Path, required=True, help="where the ONNX file goes")
-    parser.add_argument("--temperature", type=float, default=1.0,
-                        help="of the recogniser's logits, from calibrate.py")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        help="of the recogniser's logits, from calibrate.py",
+    )
     parser.add_argument("--fp32", action="store_true")
     return parser.parse_args()
 
@@ -85,8 +94,13 @@ def _export_detector(state: dict, path: Path) -> dict[str, str]:
     net = DetectorNet().eval()
     net.load_state_dict(state["average"])
     torch.onnx.export(
-        net, (torch.zeros(1, 384, 640, 3, dtype=torch.uint8),), str(path), opset_version=OPSET,
-        dynamo=False, input_names=["frames"], output_names=["plates"],
+        net,
+        (torch.zeros(1, 384, 640, 3, dtype=torch.uint8),),
+        str(path),
+        opset_version=OPSET,
+        dynamo=False,
+        input_names=["frames"],
+        output_names=["plates"],
         dynamic_axes={"frames": {1: "height", 2: "width"}, "plates": {2: "rows", 3: "columns"}},
     )
     return {"kind": "plate-detector", "stride": "8", "corner_unit": "16"}
@@ -97,13 +111,21 @@ def _export_recogniser(state: dict, path: Path, args: argparse.Namespace) -> dic
     net = RecogniserNet(len(regions)).eval()
     net.load_state_dict(state["average"])
     torch.onnx.export(
-        net, (torch.zeros(2, HEIGHT_PX, WIDTH_PX, dtype=torch.uint8),), str(path),
-        opset_version=OPSET, dynamo=False, input_names=["crops"],
+        net,
+        (torch.zeros(2, HEIGHT_PX, WIDTH_PX, dtype=torch.uint8),),
+        str(path),
+        opset_version=OPSET,
+        dynamo=False,
+        input_names=["crops"],
         output_names=["characters", "regions"],
         dynamic_axes={name: {0: "plates"} for name in ("crops", "characters", "regions")},
     )
-    return {"kind": "plate-recogniser", "alphabet": ALPHABET, "regions": json.dumps(regions),
-            "temperature": str(args.temperature)}
+    return {
+        "kind": "plate-recogniser",
+        "alphabet": ALPHABET,
+        "regions": json.dumps(regions),
+        "temperature": str(args.temperature),
+    }
 
 
 def _quantise(plain: Path, args: argparse.Namespace, folder: Path) -> onnx.ModelProto:
@@ -116,11 +138,18 @@ def _quantise(plain: Path, args: argparse.Namespace, folder: Path) -> onnx.Model
     # The last convolutions give pixels and logits: they stay in full precision.
     last = convolutions[-2:] if detector else []
     quantize_static(
-        str(ready), str(done), Pictures(graph.input[0].name, arrays),
-        quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv", "Add", "Concat", "MaxPool",
-                                                            "Resize"] if detector else ["Conv", "Add"],
-        per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax, nodes_to_exclude=last,
+        str(ready),
+        str(done),
+        Pictures(graph.input[0].name, arrays),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=["Conv", "Add", "Concat", "MaxPool", "Resize"]
+        if detector
+        else ["Conv", "Add"],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+        nodes_to_exclude=last,
         extra_options={"ActivationSymmetric": False, "CalibMovingAverage": True},
     )
     return onnx.load(done)
@@ -146,8 +175,14 @@ def write_manifest(folder: Path) -> None:
     models = []
     for path in sorted(folder.glob("*.onnx")):
         data = path.read_bytes()
-        models.append({"file": path.name, "sha256": hashlib.sha256(data).hexdigest(),
-                       "bytes": len(data), "card": path.stem + ".md"})
+        models.append(
+            {
+                "file": path.name,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "bytes": len(data),
+                "card": path.stem + ".md",
+            }
+        )
     (folder / "manifest.json").write_text(json.dumps({"models": models}, indent=2) + "\n")
 
 

@@ -1,6 +1,6 @@
 """Render plates in perspective, to paste into the detector's training windows.
 
-    python scripts/train/make_patches.py --count 1500 --seed 5 --out runs/patches
+python scripts/train/make_patches.py --count 1500 --seed 5 --out runs/patches
 """
 
 from __future__ import annotations

@@ -17,9 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset
-
 from recogniser_net import ALPHABET, HEIGHT_PX, PAD, SLOTS, WIDTH_PX
+from torch.utils.data import IterableDataset
 
 MARGIN = 0.08
 """Share of the crop's width and height left round the plate on each side."""
@@ -63,9 +62,16 @@ def load_crops(root: Path, held_out: bool) -> list[Crop]:
             box = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
             inside = (0.045 + box * 0.91) * (w, h)
             corners = marked.get(row["file"], inside.astype(np.float32))
-            crops.append(Crop(image, corners, row["text"], row["region"],
-                              exact=row["file"] in marked,
-                              rows=2 if row["file"] in two_rows else 1))
+            crops.append(
+                Crop(
+                    image,
+                    corners,
+                    row["text"],
+                    row["region"],
+                    exact=row["file"] in marked,
+                    rows=2 if row["file"] in two_rows else 1,
+                )
+            )
     counts = Counter(c.text for c in crops)
     for crop in crops:
         us = crop.region.startswith("us")
@@ -84,8 +90,12 @@ class Shards:
             self.corners.append(np.load(folder / f"corners-{seed}.npy"))
             lines = (folder / f"labels-{seed}.jsonl").read_text().splitlines()
             self.labels.append([json.loads(line) for line in lines])
-        self.index = [(s, i) for s, labels in enumerate(self.labels) for i, entry in
-                      enumerate(labels) if 0 < len(entry["text"]) <= SLOTS]
+        self.index = [
+            (s, i)
+            for s, labels in enumerate(self.labels)
+            for i, entry in enumerate(labels)
+            if 0 < len(entry["text"]) <= SLOTS
+        ]
 
     def __len__(self) -> int:
         return len(self.index)
@@ -93,8 +103,13 @@ class Shards:
     def get(self, k: int) -> Crop:
         shard, i = self.index[k]
         label = self.labels[shard][i]
-        return Crop(np.asarray(self.images[shard][i]), self.corners[shard][i], label["text"],
-                    label["region"], rows=label["rows"])
+        return Crop(
+            np.asarray(self.images[shard][i]),
+            self.corners[shard][i],
+            label["text"],
+            label["region"],
+            rows=label["rows"],
+        )
 
 
 def rectify(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -103,8 +118,13 @@ def rectify(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
     y0, y1 = MARGIN * HEIGHT_PX, (1 - MARGIN) * HEIGHT_PX
     goal = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
     matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), goal)
-    return cv2.warpPerspective(image, matrix, (WIDTH_PX, HEIGHT_PX), flags=cv2.INTER_LINEAR,
-                               borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpPerspective(
+        image,
+        matrix,
+        (WIDTH_PX, HEIGHT_PX),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def jitter(corners: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray:
@@ -128,7 +148,7 @@ def degrade(image: np.ndarray, rng: np.random.Generator, hard: float) -> np.ndar
     elif rng.random() < 0.12 * hard:
         kernel = np.zeros((9, 9), np.float32)
         reach = int(rng.integers(1, 4))
-        kernel[4, 4 - reach:5 + reach] = 1 / (2 * reach + 1)
+        kernel[4, 4 - reach : 5 + reach] = 1 / (2 * reach + 1)
         image = cv2.filter2D(image, -1, kernel)
     if rng.random() < 0.2 * hard:
         data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))])
@@ -136,7 +156,8 @@ def degrade(image: np.ndarray, rng: np.random.Generator, hard: float) -> np.ndar
     out = image.astype(np.float32)
     if rng.random() < 0.3:
         ramp = np.linspace(-1, 1, WIDTH_PX)[None] * rng.normal() + (
-            np.linspace(-1, 1, HEIGHT_PX)[:, None] * rng.normal())
+            np.linspace(-1, 1, HEIGHT_PX)[:, None] * rng.normal()
+        )
         out *= 1 + 0.22 * ramp.astype(np.float32)
     contrast, offset = float(np.exp(rng.normal(0, 0.3))), float(rng.normal(0, 25))
     out = (out - 128) * contrast + 128 + offset
@@ -147,7 +168,7 @@ def degrade(image: np.ndarray, rng: np.random.Generator, hard: float) -> np.ndar
     if rng.random() < 0.12:
         x, y = rng.integers(0, WIDTH_PX), rng.integers(0, HEIGHT_PX)
         w, h = rng.integers(4, 24), rng.integers(4, 16)
-        out[y:y + h, x:x + w] = rng.uniform(0, 255)
+        out[y : y + h, x : x + w] = rng.uniform(0, 255)
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
@@ -159,8 +180,15 @@ def encode(text: str) -> np.ndarray:
 class CropStream(IterableDataset[tuple[torch.Tensor, ...]]):
     """Endless samples: crop `(64, 160)` uint8, slots `(10,)`, region index or -1, rows."""
 
-    def __init__(self, crops: list[Crop], shards: Shards | None, regions: list[str], seed: int,
-                 real_share: float, easy_samples: int = 0) -> None:
+    def __init__(
+        self,
+        crops: list[Crop],
+        shards: Shards | None,
+        regions: list[str],
+        seed: int,
+        real_share: float,
+        easy_samples: int = 0,
+    ) -> None:
         self.crops, self.shards, self.regions = crops, shards, {r: i for i, r in enumerate(regions)}
         weights = np.array([c.weight for c in crops])
         self.weights = np.cumsum(weights / weights.sum())
@@ -185,8 +213,12 @@ class CropStream(IterableDataset[tuple[torch.Tensor, ...]]):
             if real and not crop.exact and rng.random() < 0.3 * hard:
                 corners = turn(corners, rng)
             image = degrade(rectify(crop.image, corners), rng, hard * (1.0 if real else 0.7))
-            yield (torch.from_numpy(image), torch.from_numpy(encode(crop.text)),
-                   torch.tensor(self.regions.get(crop.region, -1)), torch.tensor(crop.rows))
+            yield (
+                torch.from_numpy(image),
+                torch.from_numpy(encode(crop.text)),
+                torch.tensor(self.regions.get(crop.region, -1)),
+                torch.tensor(crop.rows),
+            )
 
 
 def turn(corners: np.ndarray, rng: np.random.Generator) -> np.ndarray:

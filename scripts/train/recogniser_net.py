@@ -63,7 +63,9 @@ class Layer(nn.Module):
         super().__init__()
         self.norm_q, self.norm_f = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = Attention(width, heads)
-        self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.feed = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, x: Tensor, tokens: Tensor | None = None) -> Tensor:
         q = self.norm_q(x)
@@ -81,8 +83,11 @@ class RecogniserNet(nn.Module):
         super().__init__()
         self.backbone = nn.Sequential(
             _conv(1, 16, 2),
-            _conv(16, 32, 2), Residual(32),
-            _conv(32, 64, 2), Residual(64), Residual(64),
+            _conv(16, 32, 2),
+            Residual(32),
+            _conv(32, 64, 2),
+            Residual(64),
+            Residual(64),
             _conv(64, width, (2, 1)),
         )
         self.place = nn.Parameter(torch.randn(1, 80, width) * 0.02)

@@ -19,7 +19,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-
 from detector_data import Windows, load_negatives, load_scenes
 from detector_loss import detector_loss
 from detector_net import CORNER_UNIT_PX, STRIDE_PX, DetectorNet
@@ -32,15 +31,20 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     art = _load_art(args.art)
     windows = Windows(args.photos, (args.width, args.height), args.seed, art)
-    loader = torch.utils.data.DataLoader(windows, batch_size=args.batch, num_workers=args.workers,
-                                         prefetch_factor=3 if args.workers else None)
+    loader = torch.utils.data.DataLoader(
+        windows,
+        batch_size=args.batch,
+        num_workers=args.workers,
+        prefetch_factor=3 if args.workers else None,
+    )
     net = DetectorNet().to(memory_format=torch.channels_last)
     average = copy.deepcopy(net)
     # Weight decay on convolutions only.
     decay = [p for p in net.parameters() if p.ndim > 1]
     rest = [p for p in net.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.02},
-                                   {"params": rest, "weight_decay": 0.0}], lr=args.lr)
+    optimiser = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}], lr=args.lr
+    )
     state = {"step": 0, "spent_s": 0.0, "images": 0}
     checkpoint = args.out / "last.pt"
     if checkpoint.exists():
@@ -61,8 +65,11 @@ def main() -> None:
         progress = state["spent_s"] / total_s
         if progress >= 1.0:
             break
-        lr = args.lr * min(1.0, (state["step"] + 1) / 100) * (
-            0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        lr = (
+            args.lr
+            * min(1.0, (state["step"] + 1) / 100)
+            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        )
         for group in optimiser.param_groups:
             group["lr"] = lr
         net.train()
@@ -80,8 +87,13 @@ def main() -> None:
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
         if state["step"] % 50 == 0:
-            line = {"step": state["step"], "progress": round(progress, 4), "lr": lr,
-                    "images": state["images"], **{k: round(v / 50, 4) for k, v in sums.items()}}
+            line = {
+                "step": state["step"],
+                "progress": round(progress, 4),
+                "lr": lr,
+                "images": state["images"],
+                **{k: round(v / 50, 4) for k, v in sums.items()},
+            }
             sums = {}
             print(json.dumps(line), flush=True)
             print(json.dumps(line), file=log, flush=True)
@@ -100,11 +112,17 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     photos = os.environ.get("ALPR_EDGE_PHOTOS")
-    parser.add_argument("--photos", type=Path, default=photos and Path(photos),
-                        required=not photos, help="folder that holds train/ (ALPR_EDGE_PHOTOS)")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        default=photos and Path(photos),
+        required=not photos,
+        help="folder that holds train/ (ALPR_EDGE_PHOTOS)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and log")
     parser.add_argument("--minutes", type=float, default=45.0)
     parser.add_argument("--batch", type=int, default=24)
@@ -115,8 +133,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--restart-schedule", action="store_true",
-                        help="take the weights of the checkpoint, but begin the schedule anew")
+    parser.add_argument(
+        "--restart-schedule",
+        action="store_true",
+        help="take the weights of the checkpoint, but begin the schedule anew",
+    )
     parser.add_argument("--art", type=Path, help="folder of rendered patches (.npz) to paste")
     parser.add_argument("--eval-every-s", type=float, default=300.0)
     return parser.parse_args()
@@ -143,8 +164,15 @@ def _follow(average: torch.nn.Module, net: torch.nn.Module, keep: float) -> None
 
 def _save(path: Path, net, average, optimiser, state) -> None:
     temporary = path.with_suffix(".tmp")
-    torch.save({"net": net.state_dict(), "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(), "state": state}, temporary)
+    torch.save(
+        {
+            "net": net.state_dict(),
+            "average": average.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "state": state,
+        },
+        temporary,
+    )
     temporary.replace(path)
 
 
@@ -172,8 +200,13 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 def letterbox(image: np.ndarray, width: int, height: int) -> tuple[np.ndarray, float]:
     scale = min(width / image.shape[1], height / image.shape[0])
-    small = cv2.resize(image, None, fx=scale, fy=scale,
-                       interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small = cv2.resize(
+        image,
+        None,
+        fx=scale,
+        fy=scale,
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+    )
     out = np.full((height, width, 3), 114, np.uint8)
     out[: small.shape[0], : small.shape[1]] = small[:height, :width]
     return out, scale
@@ -208,18 +241,29 @@ def evaluate(net: DetectorNet, scenes: list, negatives: list) -> dict[str, float
                     scored.append((float(s), False))
         for image in negatives:
             boxed, _ = letterbox(image, 416, 416)
-            false_alarms += int((decode(net(torch.from_numpy(boxed)[None])[0].numpy())[0]
-                                 >= 0.3).sum())
+            false_alarms += int(
+                (decode(net(torch.from_numpy(boxed)[None])[0].numpy())[0] >= 0.3).sum()
+            )
     net.train()
     scored.sort(reverse=True)
     hits = np.cumsum([h for _, h in scored]) if scored else np.zeros(1)
     precision = hits / np.arange(1, len(hits) + 1)
     recall = hits / max(plates, 1)
-    ap = float(sum(precision[i:].max() * (recall[i] - (recall[i - 1] if i else 0))
-                   for i in range(len(hits)) if scored and scored[i][1]))
-    return {"ap50": round(ap, 4), "recall_at_0.3": round(found / max(plates, 1), 4),
-            "plates": plates, "mean_iou": round(float(np.mean(ious or [0])), 3),
-            "false_on_negatives": false_alarms, "negatives": len(negatives)}
+    ap = float(
+        sum(
+            precision[i:].max() * (recall[i] - (recall[i - 1] if i else 0))
+            for i in range(len(hits))
+            if scored and scored[i][1]
+        )
+    )
+    return {
+        "ap50": round(ap, 4),
+        "recall_at_0.3": round(found / max(plates, 1), 4),
+        "plates": plates,
+        "mean_iou": round(float(np.mean(ious or [0])), 3),
+        "false_on_negatives": false_alarms,
+        "negatives": len(negatives),
+    }
 
 
 if __name__ == "__main__":

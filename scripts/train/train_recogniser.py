@@ -1,6 +1,6 @@
 """Train the plate recogniser from scratch on `train/` crops and rendered shards.
 
-    python scripts/train/train_recogniser.py --photos DIR --shards DIR --out runs/reader --minutes 60
+    python scripts/train/train_recogniser.py --shards DIR --out runs/reader --minutes 60
 
 Resumable: the newest checkpoint in `--out` is taken up again; the learning rate follows the
 elapsed time.
@@ -18,11 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
-
 from recogniser_data import CropStream, Shards, load_crops, rectify
 from recogniser_net import ALPHABET, PAD, RecogniserNet
+from torch import Tensor
+from torch.nn import functional as F
 
 FOLD = str.maketrans("OI", "01")
 
@@ -35,16 +34,20 @@ def main() -> None:
     crops, held_out = load_crops(args.photos, False), load_crops(args.photos, True)
     shards = Shards(args.shards) if args.shards else None
     regions = _regions(args.out / "regions.json", crops, shards)
-    stream = CropStream(crops, shards, regions, args.seed, args.real_share,
-                        args.easy_samples)
-    loader = torch.utils.data.DataLoader(stream, batch_size=args.batch, num_workers=args.workers,
-                                         prefetch_factor=4 if args.workers else None)
+    stream = CropStream(crops, shards, regions, args.seed, args.real_share, args.easy_samples)
+    loader = torch.utils.data.DataLoader(
+        stream,
+        batch_size=args.batch,
+        num_workers=args.workers,
+        prefetch_factor=4 if args.workers else None,
+    )
     net = RecogniserNet(len(regions))
     average = copy.deepcopy(net)
     decay = [p for p in net.parameters() if p.ndim > 1]
     rest = [p for p in net.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.03},
-                                   {"params": rest, "weight_decay": 0.0}], lr=args.lr)
+    optimiser = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.03}, {"params": rest, "weight_decay": 0.0}], lr=args.lr
+    )
     state = {"step": 0, "spent_s": 0.0, "images": 0}
     checkpoint = args.out / "last.pt"
     if checkpoint.exists():
@@ -67,8 +70,11 @@ def main() -> None:
         progress = state["spent_s"] / (args.minutes * 60)
         if progress >= 1.0:
             break
-        lr = args.lr * min(1.0, (state["step"] + 1) / 200) * (
-            0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        lr = (
+            args.lr
+            * min(1.0, (state["step"] + 1) / 200)
+            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        )
         for group in optimiser.param_groups:
             group["lr"] = lr
         net.train()
@@ -86,8 +92,15 @@ def main() -> None:
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
         if state["step"] % 100 == 0:
-            note({"step": state["step"], "progress": round(progress, 4), "images": state["images"],
-                  "exact": round(right / seen, 4), **{k: round(v / 100, 4) for k, v in sums.items()}})
+            note(
+                {
+                    "step": state["step"],
+                    "progress": round(progress, 4),
+                    "images": state["images"],
+                    "exact": round(right / seen, 4),
+                    **{k: round(v / 100, 4) for k, v in sums.items()},
+                }
+            )
             sums, right, seen = {}, 0, 0
         if time.monotonic() - last_save > 60:
             _save(checkpoint, net, average, optimiser, state)
@@ -99,10 +112,12 @@ def main() -> None:
     note({"step": state["step"], "end": True, "held_out": evaluate(average, held_out)})
 
 
-def _losses(characters: Tensor, where: Tensor, ctc: Tensor, slots: Tensor,
-            region: Tensor, rows: Tensor) -> dict[str, Tensor]:
-    each = F.cross_entropy(characters.transpose(1, 2), slots, reduction="none",
-                           label_smoothing=0.02)
+def _losses(
+    characters: Tensor, where: Tensor, ctc: Tensor, slots: Tensor, region: Tensor, rows: Tensor
+) -> dict[str, Tensor]:
+    each = F.cross_entropy(
+        characters.transpose(1, 2), slots, reduction="none", label_smoothing=0.02
+    )
     weight = torch.where(slots == PAD, 0.4, 1.0)
     losses = {"slots": (each * weight).sum() / weight.sum() * 2.0}
     one = rows == 1
@@ -110,8 +125,9 @@ def _losses(characters: Tensor, where: Tensor, ctc: Tensor, slots: Tensor,
         scores = ctc[one].log_softmax(-1).transpose(0, 1)
         steps = torch.full((scores.shape[1],), scores.shape[0])
         lengths = (slots[one] != PAD).sum(1)
-        losses["ctc"] = F.ctc_loss(scores, slots[one], steps, lengths, blank=PAD,
-                                   zero_infinity=True)
+        losses["ctc"] = F.ctc_loss(
+            scores, slots[one], steps, lengths, blank=PAD, zero_infinity=True
+        )
     known = region >= 0
     if known.any():
         losses["region"] = 0.1 * F.cross_entropy(where[known], region[known])
@@ -136,13 +152,19 @@ def evaluate(net: RecogniserNet, crops: list) -> dict[str, float]:
         for crop in crops:
             image = torch.from_numpy(rectify(crop.image, crop.corners))[None]
             text = decode(net(image)[0][0].numpy())
-            group = "us" if crop.region.startswith("us") else (
-                "romania" if crop.region == "eu-ro" else "other")
+            group = (
+                "us"
+                if crop.region.startswith("us")
+                else ("romania" if crop.region == "eu-ro" else "other")
+            )
             groups.setdefault(group, []).append(
-                (text == crop.text, text.translate(FOLD) == crop.text.translate(FOLD)))
+                (text == crop.text, text.translate(FOLD) == crop.text.translate(FOLD))
+            )
     net.train()
-    return {k: [len(v), *(round(float(np.mean(c)), 3) for c in zip(*v, strict=True))]
-            for k, v in groups.items()}
+    return {
+        k: [len(v), *(round(float(np.mean(c)), 3) for c in zip(*v, strict=True))]
+        for k, v in groups.items()
+    }
 
 
 def _regions(path: Path, crops: list, shards: Shards | None) -> list[str]:
@@ -155,11 +177,17 @@ def _regions(path: Path, crops: list, shards: Shards | None) -> list[str]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     photos = os.environ.get("ALPR_EDGE_PHOTOS")
-    parser.add_argument("--photos", type=Path, default=photos and Path(photos),
-                        required=not photos, help="folder that holds train/ (ALPR_EDGE_PHOTOS)")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        default=photos and Path(photos),
+        required=not photos,
+        help="folder that holds train/ (ALPR_EDGE_PHOTOS)",
+    )
     parser.add_argument("--shards", type=Path, help="folder of rendered shards")
     parser.add_argument("--real-share", type=float, default=0.4)
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and log")
@@ -169,10 +197,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--easy-samples", type=int, default=0,
-                        help="samples over which degradation grows to full strength")
-    parser.add_argument("--restart-schedule", action="store_true",
-                        help="take the weights of the checkpoint, but begin the schedule anew")
+    parser.add_argument(
+        "--easy-samples",
+        type=int,
+        default=0,
+        help="samples over which degradation grows to full strength",
+    )
+    parser.add_argument(
+        "--restart-schedule",
+        action="store_true",
+        help="take the weights of the checkpoint, but begin the schedule anew",
+    )
     parser.add_argument("--eval-every-s", type=float, default=240.0)
     return parser.parse_args()
 
@@ -188,8 +223,15 @@ def _follow(average: torch.nn.Module, net: torch.nn.Module, keep: float) -> None
 
 def _save(path: Path, net, average, optimiser, state) -> None:
     temporary = path.with_suffix(".tmp")
-    torch.save({"net": net.state_dict(), "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(), "state": state}, temporary)
+    torch.save(
+        {
+            "net": net.state_dict(),
+            "average": average.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "state": state,
+        },
+        temporary,
+    )
     temporary.replace(path)
 
 

@@ -1,4 +1,4 @@
-"""The service: frames in, released reads to the courier, until the source ends or it is told to stop.
+"""The service: frames in, released reads to the courier, until the source ends or it is stopped.
 
 It holds no decision of its own: `pipeline` reads, `exclusion.gate` releases, `delivery` sends. Here
 they meet, errors are counted, and the end is orderly.
@@ -25,7 +25,7 @@ from alpr_edge.types import Drop, DropReason, Frame
 
 _log = logging.getLogger(__name__)
 MAX_FAILURES_IN_A_ROW = 50
-"""Frames that fail one after the other before the service gives up: three seconds at 15 a second."""
+"""Frames that fail in a row before the service gives up: three seconds at 15 a second."""
 
 
 @dataclass(slots=True)

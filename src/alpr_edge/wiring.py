@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import alpr_edge
 from alpr_edge.config.mask_file import MaskFile, mask_digest
@@ -222,9 +221,7 @@ def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSo
     if source.kind == "v4l2":
         from alpr_edge.capture.v4l2 import v4l2_source
 
-        live = LiveOptions(
-            backoff_min_s=source.backoff_min_s, backoff_max_s=source.backoff_max_s
-        )
+        live = LiveOptions(backoff_min_s=source.backoff_min_s, backoff_max_s=source.backoff_max_s)
         return v4l2_source(
             source.device,
             size=(source.width, source.height),
@@ -233,12 +230,12 @@ def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSo
             options=live,
         )
     if source.kind == "rtsp":
-        from alpr_edge.capture.rtsp import rtsp_source
+        from alpr_edge.capture.rtsp import rtsp_source, with_credentials
 
         username = _secret(source.username_env, "source.username_env", environment)
         password = _secret(source.password_env, "source.password_env", environment)
         return rtsp_source(
-            _with_credentials(source.url, username, password),
+            with_credentials(source.url, username, password) if username else source.url,
             transport=source.transport,
             open_timeout_s=source.open_timeout_s,
             read_timeout_s=source.read_timeout_s,
@@ -304,11 +301,10 @@ def _mqtt_link(mqtt: Mqtt, topics: Topics, environment: Mapping[str, str]) -> Li
 
     username = _secret(mqtt.username_env, "mqtt.username_env", environment)
     password = _secret(mqtt.password_env, "mqtt.password_env", environment)
-    tls = mqtt.tls and TlsFiles(
-        Path(mqtt.tls.ca),
-        mqtt.tls.cert and Path(mqtt.tls.cert),
-        mqtt.tls.key and Path(mqtt.tls.key),
-    )
+    tls = None
+    if mqtt.tls is not None:
+        cert, key = (None if f is None else Path(f) for f in (mqtt.tls.cert, mqtt.tls.key))
+        tls = TlsFiles(Path(mqtt.tls.ca), cert, key)
     return MqttLink(
         MqttSettings(
             mqtt.host,
@@ -347,14 +343,6 @@ def _secret(name: str | None, key: str, environment: Mapping[str, str]) -> str |
             hint="set it in the service's environment file",
         )
     return value
-
-
-def _with_credentials(url: str, username: str | None, password: str | None) -> str:
-    if username is None:
-        return url
-    user = quote(username, safe="") + (f":{quote(password, safe='')}" if password else "")
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc}"))
 
 
 def _ns(seconds: float) -> int:

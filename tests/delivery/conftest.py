@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from delivery_samples import Subscriber  # noqa: E402
+from delivery_samples import Subscriber
 
 
 @pytest.fixture

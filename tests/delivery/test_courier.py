@@ -1,7 +1,8 @@
-"""The courier on the fake link: at least once, resent after trouble, drained, and silent on plates."""
+"""The courier on the fake link: at least once, resent after trouble, silent on plates."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import subprocess
@@ -11,11 +12,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from delivery_samples import PLATE, eventually, sample_event
+from delivery_samples import (
+    PLATE,
+    PROVENANCE,
+    USAGE,
+    closed_track,
+    eventually,
+    released,
+    sample_event,
+)
 
 from alpr_edge.delivery.codes import LinkCode
 from alpr_edge.delivery.courier import Courier, CourierSettings
+from alpr_edge.delivery.event import make_event
 from alpr_edge.delivery.health import Health
+from alpr_edge.delivery.ids import new_event_id
 from alpr_edge.delivery.memory_link import MemoryLink
 from alpr_edge.delivery.outbox import Outbox, OutboxLimits
 
@@ -246,10 +257,9 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> None:
-    with pytest.raises(OSError), (folder / "filler").open("wb") as file:
-        while True:
-            file.write(bytes(512))
-            file.flush()
+    with (folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(512)) == 512:
+            pass
 
 
 def test_with_a_full_disk_events_are_sent_from_memory(full_disk: Path) -> None:
@@ -303,6 +313,18 @@ def test_what_neither_disk_nor_broker_took_is_counted_at_the_end(
     in_memory = 60 - bench.outbox.counts.rows
     bench.courier.close(0.1)
     assert [r.lost for r in caplog.records if r.msg.startswith("events lost")] == [in_memory]  # type: ignore[attr-defined]
+
+
+def test_an_event_that_cannot_be_encoded_is_counted_and_stops_nothing(bench: Bench) -> None:
+    track = closed_track(confidence=float("nan"))
+    assert not bench.courier.submit(make_event(released(track), PROVENANCE, USAGE, new_event_id()))
+    ids = bench.submit(2)
+    bench.pump()
+    assert bench.sent == ids
+    lost = bench.told["lost"]
+    assert isinstance(lost, dict)
+    assert lost["not_stored"] == 1
+    assert bench.told["last_error"] == "delivery.event.invalid"
 
 
 def test_overflow_of_the_outbox_is_told(tmp_path: Path) -> None:

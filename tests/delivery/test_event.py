@@ -1,4 +1,4 @@
-"""An event is complete, says its terms, can be made of a released read only, and hides its plate."""
+"""An event is complete, says its terms, comes of a released read only, and hides its plate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flight's rules, and against a broker that answers as it likes: nothing sticks, nothing lost."""
+"""The flight's rules; and a broker that answers as it likes: nothing sticks, nothing lost."""
 
 from __future__ import annotations
 

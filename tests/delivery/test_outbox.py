@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -89,9 +90,10 @@ def test_beyond_the_bytes_the_oldest_goes_and_is_counted(path: Path) -> None:
 
 
 def test_an_event_larger_than_all_is_an_own_error(path: Path) -> None:
+    event = sample_event()
     with Outbox(path, OutboxLimits(max_bytes=100)) as outbox:
         with pytest.raises(PublishError) as caught:
-            outbox.put(sample_event())
+            outbox.put(event)
         assert caught.value.code == "delivery.outbox.too_large"
         assert PLATE not in str(caught.value)
 
@@ -281,14 +283,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def put_many(outbox: Outbox, count: int, stored: list[str] | None = None) -> None:
+    for _ in range(count):
+        event = sample_event()
+        outbox.put(event)
+        if stored is not None:
+            stored.append(event.event_id)
+
+
 def test_a_full_disk_is_an_own_error_and_keeps_what_there_is(small_disk: Path) -> None:
     with Outbox(small_disk / "outbox.db") as outbox:
-        stored = []
+        stored: list[str] = []
         with pytest.raises(PublishError) as caught:
-            for _ in range(5000):
-                event = sample_event()
-                outbox.put(event)
-                stored.append(event.event_id)
+            put_many(outbox, 5000, stored)
         assert caught.value.code == "delivery.outbox.full_disk"
         assert caught.value.hint
         assert len(stored) > 20
@@ -303,13 +310,11 @@ def test_a_full_disk_that_has_room_again_goes_on(small_disk: Path) -> None:
     filler = small_disk / "filler"
     with Outbox(small_disk / "outbox.db") as outbox:
         outbox.put(sample_event())
-        with pytest.raises(OSError), filler.open("wb") as file:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(512)) == 512:
+                pass
         with pytest.raises(PublishError) as caught:
-            for _ in range(50):
-                outbox.put(sample_event())
+            put_many(outbox, 50)
         assert caught.value.code == "delivery.outbox.full_disk"
         filler.unlink()
         event = sample_event()

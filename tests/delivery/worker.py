@@ -1,8 +1,10 @@
 """Programs that the tests start and kill.
 
-    python worker.py put OUTBOX               stores events for ever, prints each stored id
-    python worker.py serve OUTBOX PORT COUNT  stores COUNT events, delivers; SIGTERM ends it cleanly
+python worker.py put OUTBOX               stores events for ever, prints each stored id
+python worker.py serve OUTBOX PORT COUNT  stores COUNT events, delivers; SIGTERM ends it cleanly
 """
+
+# ruff: noqa: T201 - the tests read what it prints
 
 from __future__ import annotations
 

@@ -289,8 +289,11 @@ def test_nothing_that_touched_the_zone_is_ever_released(moves):
 
 
 @settings(max_examples=30)
-@given(steps, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=4),
-       st.integers(0, 30))
+@given(
+    steps,
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=4),
+    st.integers(0, 30),
+)
 def test_more_mask_or_band_never_adds_a_read(moves, polygon, more_band):
     fewer = run_random(moves, extra=(polygon,), band_px=5 + more_band)[0]
     assert set(fewer) <= set(run_random(moves)[0])

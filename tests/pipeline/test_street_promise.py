@@ -48,7 +48,12 @@ class TruthEngine:
         return [Read(t, 0.95, (0.95,) * len(t), None) for t in self._texts]
 
 
-def drive(street: Street, *, masks=None, drop: float = 0.0, lost_frames: float = 0.0):
+def truths_of(street: Street) -> list[tuple[VehicleTruth, ...]]:
+    config = street.config
+    return [street.truth(number / config.fps) for number in range(config.frame_count)]
+
+
+def drive(street: Street, truths, *, masks=None, drop: float = 0.0, lost_frames: float = 0.0):
     config = street.config
     size = (config.width_px, config.height_px)
     polygons = street.mask_polygons() if masks is None else masks
@@ -68,7 +73,7 @@ def drive(street: Street, *, masks=None, drop: float = 0.0, lost_frames: float =
         if rng.random() < lost_frames:
             continue
         time_s = number / config.fps
-        engine.truth = street.truth(time_s)
+        engine.truth = truths[number]
         frame = Frame(
             np.zeros((size[1], size[0], 3), np.uint8),
             "street",
@@ -89,20 +94,24 @@ def drive(street: Street, *, masks=None, drop: float = 0.0, lost_frames: float =
     return score(street.summary(), published)
 
 
-@pytest.mark.parametrize("seed", [7, 101, 102, 103])
-@pytest.mark.parametrize("fps", [6.0, 15.0])
-def test_nothing_leaks_and_most_others_are_read(seed, fps):
-    street = Street(StreetConfig(seed=seed, fps=fps, duration_s=60.0))
-    with_exclusion, without = drive(street), drive(street, masks=[])
-    assert with_exclusion.leaked == 0
-    assert with_exclusion.suppressed >= 1
-    assert with_exclusion.read_wrong == 0
-    # The promise is not kept by going blind. (97 % is the aim of the full evidence.)
-    assert with_exclusion.read_right >= 0.6 * without.read_right
-    assert without.leaked >= 1, "the street would not show a leak"
+@pytest.mark.parametrize(("fps", "least"), [(6.0, 0.4), (15.0, 0.7)])
+def test_nothing_leaks_and_most_others_are_read(fps, least):
+    kept = free = 0
+    for seed in (7, 101, 102):
+        street = Street(StreetConfig(seed=seed, fps=fps, duration_s=45.0))
+        truths = truths_of(street)
+        with_exclusion, without = drive(street, truths), drive(street, truths, masks=[])
+        assert with_exclusion.leaked == 0
+        assert with_exclusion.read_wrong == 0
+        assert with_exclusion.suppressed >= 1
+        assert without.leaked >= 1, "the street would not show a leak"
+        kept += with_exclusion.read_right + with_exclusion.read_extra
+        free += without.read_right + without.read_extra
+    # The promise is not kept by going blind.
+    assert kept >= least * free
 
 
 @pytest.mark.parametrize("seed", [201, 202])
 def test_nothing_leaks_with_an_eye_that_blinks_and_a_camera_that_stutters(seed):
-    street = Street(StreetConfig(seed=seed, fps=10.0, duration_s=60.0))
-    assert drive(street, drop=0.3, lost_frames=0.1).leaked == 0
+    street = Street(StreetConfig(seed=seed, fps=10.0, duration_s=45.0))
+    assert drive(street, truths_of(street), drop=0.3, lost_frames=0.1).leaked == 0

@@ -26,7 +26,11 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; imports no model and no camera code."""
-    from alpr_edge.cli import config, demo, models, read, run
+    import alpr_edge.cli.config as config
+    import alpr_edge.cli.demo as demo
+    import alpr_edge.cli.models as models
+    import alpr_edge.cli.read as read
+    import alpr_edge.cli.run as run
 
     parser = argparse.ArgumentParser(
         prog="alpr-edge",

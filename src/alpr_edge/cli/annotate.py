@@ -28,9 +28,7 @@ _SHOWN = 4
 class Recorder:
     """Writes `demo.mp4` as frames come and `demo.png` from the frame with the most plates."""
 
-    def __init__(
-        self, folder: Path, fps: float, masks: list[list[tuple[float, float]]]
-    ) -> None:
+    def __init__(self, folder: Path, fps: float, masks: list[list[tuple[float, float]]]) -> None:
         self._folder, self._fps = folder, fps
         self._masks = [np.array(mask, np.float32) for mask in masks]
         self._writer: cv2.VideoWriter | None = None

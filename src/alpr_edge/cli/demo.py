@@ -28,7 +28,7 @@ examples:
   alpr-edge demo --light night --seed 3
   alpr-edge demo --plain --out /tmp/demo
 
-Files in --out: demo.json (the score), demo.png and demo.mp4 (annotated), reads.jsonl (what arrived).
+Files in --out: demo.json (the score), demo.png and demo.mp4 (annotated), reads.jsonl (the events).
 """
 
 
@@ -60,7 +60,10 @@ def call(args: argparse.Namespace) -> int:
 
     _make_folder(args.out)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="alpr-edge-demo-") as scratch, EmbeddedBroker() as broker:
+    with (
+        tempfile.TemporaryDirectory(prefix="alpr-edge-demo-") as scratch,
+        EmbeddedBroker() as broker,
+    ):
         street = _street(args)
         config = _config(args, street, broker.port, Path(scratch))
         camera = StreetCamera(street, start=_now())
@@ -88,18 +91,19 @@ class Subscriber:
 
     def __init__(self, port: int, prefix: str) -> None:
         import paho.mqtt.client as mqtt
+        from paho.mqtt.enums import CallbackAPIVersion
 
         self.events: list[dict[str, Any]] = []
         self._seen: set[str] = set()
         self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id="demo-view", protocol=mqtt.MQTTv311
+            CallbackAPIVersion.VERSION2, client_id="demo-view", protocol=mqtt.MQTTv311
         )
         self._client.on_connect = lambda client, *_: client.subscribe(f"{prefix}/+/reads", qos=1)
         self._client.on_message = lambda _client, _data, message: self._take(message.payload)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
-    def _take(self, payload: bytes) -> None:
+    def _take(self, payload: bytes | bytearray) -> None:
         event = json.loads(payload)
         # At least once on the wire: the id tells a repeat.
         if event["id"] not in self._seen:
@@ -149,17 +153,13 @@ def _street(args: argparse.Namespace) -> Street:
 
     try:
         return Street(
-            StreetConfig(
-                seed=args.seed, fps=12.0, duration_s=args.seconds, light=Light(args.light)
-            )
+            StreetConfig(seed=args.seed, fps=12.0, duration_s=args.seconds, light=Light(args.light))
         )
     except ValueError as err:
         raise ConfigError(str(err), code="demo.street") from err
 
 
-def _config(
-    args: argparse.Namespace, street: Street, port: int, scratch: Path
-) -> DeviceConfig:
+def _config(args: argparse.Namespace, street: Street, port: int, scratch: Path) -> DeviceConfig:
     """The configuration a device on this street would have, written and parsed like any other."""
     from alpr_edge.config.parse import parse
 
@@ -214,6 +214,4 @@ def _write(folder: Path, result: dict[str, int], events: list[dict[str, Any]]) -
         lines = "".join(json.dumps(event) + "\n" for event in events)
         (folder / "reads.jsonl").write_text(lines)
     except OSError as err:
-        raise AlprEdgeError(
-            f"{folder} cannot be written: {err.strerror}", code="demo.out"
-        ) from err
+        raise AlprEdgeError(f"{folder} cannot be written: {err.strerror}", code="demo.out") from err

@@ -41,7 +41,9 @@ class LiveView:
         self._console = Console()
         self._plain = plain
         self._progress = Progress(
-            TextColumn("street"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("street"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
         )
         self._task = self._progress.add_task("street", total=frames)

@@ -28,8 +28,13 @@ def register(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="the device's TOML file")
-    parser.add_argument("--drain", type=float, default=5.0, metavar="SECONDS",
-                        help="how long to go on sending at the end (5)")
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long to go on sending at the end (5)",
+    )
     parser.set_defaults(call=call)
 
 

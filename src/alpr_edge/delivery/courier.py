@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.25
 _DISK_RETRY_S = 1.0
 _READ_AHEAD = 32
+_HOPELESS = {"delivery.event.invalid", "delivery.outbox.too_large"}
+"""No disk or broker will ever take these, so they are counted as lost at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,17 @@ class Courier:
         """Hand over an event; never raises for a broken disk or link.
 
         Returns:
-            Whether it is on disk now. If not, it is held in memory and tried again.
+            Whether it is on disk now. If not, it is held in memory and tried again, or counted as
+            lost where that cannot help.
         """
         try:
             self._outbox.put(event)
         except PublishError as err:
             self._trouble(err)
-            self._hold(event)
+            if err.code in _HOPELESS:
+                self._health.count(lost=1)
+            else:
+                self._hold(event)
             stored = False
         else:
             stored = True

@@ -1,18 +1,20 @@
 """A small MQTT broker inside the process, for the demo and for tests: amqtt on the loopback.
 
 Not for service: it keeps nothing on disk, admits anyone on the machine, and speaks MQTT 3.1.1 only.
-The link falls back by itself, but amqtt 0.12.1 leaves a CONNECT of MQTT 5 that has a will without an
-answer (seen 2026-11), so that takes `times.connect`: set `protocol="3.1.1"` to connect at once.
+The link falls back by itself, but amqtt 0.12.1 leaves a CONNECT of MQTT 5 with a will unanswered
+(seen 2026-11), so that takes `times.connect`: set `protocol="3.1.1"` to connect at once.
 Comes with the extra `demo`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import logging
 import socket
 import threading
+import weakref
 from types import TracebackType
 from typing import Any
 
@@ -96,10 +98,25 @@ class EmbeddedBroker:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         broker = Broker(config)
+        # amqtt 0.12.1 leaves connections open that never finished their CONNECT: we close them.
+        taken: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
+        accept = broker.stream_connected
+
+        async def accept_noted(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+        ) -> None:
+            taken.add(writer)
+            await accept(reader, writer, listener_name)
+
+        broker.stream_connected = accept_noted
         await broker.start()
         self._ready.set()
         await self._stop.wait()
         await broker.shutdown()
+        for writer in list(taken):
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), 1.0)
 
 
 def _free_port() -> int:

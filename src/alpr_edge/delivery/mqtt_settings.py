@@ -27,6 +27,18 @@ class Credentials:
         return cls(username, environment.get("ALPR_EDGE_MQTT_PASSWORD"))
 
 
+class _ClosingSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho 2.2 leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As `ssl.SSLSocket.do_handshake`."""
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
     """PEM files, read anew for each connection, so that certificates may be replaced meanwhile.
@@ -48,6 +60,7 @@ class TlsFiles:
         """
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=self.ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = _ClosingSocket
         if self.certificate is not None:
             context.load_cert_chain(self.certificate, self.key)
         return context

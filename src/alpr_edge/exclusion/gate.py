@@ -167,14 +167,15 @@ class Gate:
         if known is None:
             known = _Pass(track_id, quad, now_ns, np.zeros_like(quad))
             self._passes[track_id] = known
-            self._find_kin(known, now_ns)
+            self._find_kin(known, now_ns, with_gap=False)
             self._judge_touch(known, (quad,))
             return
         motion = quad - known.quad
         if not known.has_begun:
             # Where it came from shows with the second sighting.
-            self._judge_end(known, known.quad, -motion, DropReason.STARTED_IN_VIEW)
             known.has_begun = True
+            if not self._judge_end(known, known.quad, -motion, DropReason.STARTED_IN_VIEW):
+                self._find_kin(known, known.seen_ns, with_gap=True)
         self._judge_touch(known, (known.quad, quad))
         known.quad, known.motion, known.seen_ns = quad, motion, now_ns
 
@@ -211,12 +212,19 @@ class Gate:
         edge = border * size
         return not bool((quad.min(0) <= edge).any() or (quad.max(0) >= size - edge).any())
 
-    def _find_kin(self, new: _Pass, now_ns: int) -> None:
-        """Link a new track with every other that may be the same vehicle, seen a moment ago."""
+    def _find_kin(self, new: _Pass, now_ns: int, *, with_gap: bool) -> None:
+        """Link a new track with every other that may be the same vehicle, seen a moment ago.
+
+        Args:
+            new: at its first quad.
+            now_ns: when that was.
+            with_gap: the vehicle did not come from outside the frame, so it may have moved on
+                unseen for as long as the other has not been seen.
+        """
         for other in self._passes.values():
             if other is new or other.is_settled or other.has_left or other.seen_ns >= now_ns:
                 continue
-            gap_s = (now_ns - other.seen_ns) / 1e9
+            gap_s = (now_ns - other.seen_ns) / 1e9 if with_gap else 0.0
             width = max(np.ptp(other.quad[:, 0]), np.ptp(new.quad[:, 0]))
             distance = float(np.hypot(*(new.quad.mean(0) - other.quad.mean(0))))
             if not distance > self._limits.reach_widths * (1.0 + gap_s) * float(width):

@@ -116,7 +116,7 @@ def grow(quad: Quad) -> Quad:
     away = quad - centre
     length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)[:, None]
     grown = centre + away * np.maximum(1 + 2 * QUAD_GROWTH, 1 + np.sqrt(2.0) / length)
-    return grown.astype(np.float32)
+    return np.asarray(grown, np.float32)
 
 
 def _fill(raster: NDArray[np.uint8], points_px: NDArray[np.float64]) -> None:

@@ -68,7 +68,7 @@ def draw_backdrop(camera: Camera, light: LightModel, rng: np.random.Generator) -
     for wall in _walls(rng):
         _stand(image, fine, wall)
     small = cv2.resize(image, (camera.width_px, camera.height_px), interpolation=cv2.INTER_AREA)
-    return _lit(small, camera, light)
+    return _lit(small.astype(np.uint8), camera, light)
 
 
 def _sky(camera: Camera) -> Image:
@@ -132,19 +132,19 @@ def _fence_picture(low_y: float, high_y: float) -> Image:
     picture = np.full((height, width, 3), (48, 78, 58), np.uint8)
     rng = np.random.default_rng(5)
     leaves = rng.integers(-22, 23, (height // 4 + 1, width // 4 + 1, 1))
-    picture = np.clip(
+    hedge: Image = np.clip(
         picture + cv2.resize(leaves.astype(np.float32), (width, height))[..., None], 0, 255
     ).astype(np.uint8)
     for x in range(4, width, 9):
-        cv2.line(picture, (x, 0), (x, height), (30, 30, 32), 3)
+        cv2.line(hedge, (x, 0), (x, height), (30, 30, 32), 3)
     foot = round(height * 0.68)
-    picture[foot:] = (140, 150, 158)
+    hedge[foot:] = (140, 150, 158)
     for row, y in enumerate(range(foot, height, 14)):
-        cv2.line(picture, (0, y), (width, y), (112, 120, 126), 1)
+        cv2.line(hedge, (0, y), (width, y), (112, 120, 126), 1)
         for x in range((row % 2) * 14, width, 28):
-            cv2.line(picture, (x, y), (x, y + 14), (112, 120, 126), 1)
-    picture[foot : foot + 6] = (176, 184, 190)
-    return picture
+            cv2.line(hedge, (x, y), (x, y + 14), (112, 120, 126), 1)
+    hedge[foot : foot + 6] = (176, 184, 190)
+    return hedge
 
 
 def _post(y: float) -> Wall:
@@ -196,7 +196,8 @@ def _lit(image: Image, camera: Camera, light: LightModel) -> Image:
         image = cv2.addWeighted(image, 1 - light.wet, soft, light.wet, 0).astype(np.uint8)
     lit = image * gain[..., None] * np.array(light.tint, np.float32)
     lit = lit * (1 - light.haze) + HAZE_GREY * light.haze
-    return np.clip(np.rint(lit), 0, 255).astype(np.uint8)
+    finished: Image = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
+    return finished
 
 
 def _lamp_pools(camera: Camera) -> NDArray[np.float32]:

@@ -182,8 +182,8 @@ def _truck() -> Body:
     build = MeshBuilder()
     cab: Profile = (
         (end - 0.1, 0.35, 0.9), (end, 0.75, 0.94), (end - 0.02, 1.05, 0.95),
-        (end - 0.1, 1.25, 0.95), (end - 0.6, 1.45, 0.95), (end - 1.15, 2.25, 0.84), (end - 2.1, 2.32, 0.84),
-        (end - 2.15, 0.5, 0.92),
+        (end - 0.1, 1.25, 0.95), (end - 0.6, 1.45, 0.95), (end - 1.15, 2.25, 0.84),
+        (end - 2.1, 2.32, 0.84), (end - 2.15, 0.5, 0.92),
     )  # fmt: skip
     strips = build.hull(cab, half, (_T, _P, _P, _P, _P, _P, _P), _P)
     head = [build.on(strips[2], (s * 0.95, s * 0.62, 0.0, 0.95), Surface.HEADLAMP) for s in (-1, 1)]

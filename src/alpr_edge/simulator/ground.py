@@ -135,7 +135,8 @@ def _grain(canvas: Image, rng: np.random.Generator) -> None:
     fine = rng.standard_normal((height // 2 + 1, width // 2 + 1), dtype=np.float32) * 8
     coarse = rng.standard_normal((height // 90, width // 90), dtype=np.float32) * 5
     total = cv2.resize(fine, (width, height), interpolation=cv2.INTER_LINEAR)
-    total += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    wide = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    total = cv2.add(total, wide)
     for operation, part in ((cv2.add, total), (cv2.subtract, -total)):
         grey = np.clip(np.rint(part), 0, 255).astype(np.uint8)
         operation(canvas, cv2.merge([grey, grey, grey]), dst=canvas)

@@ -155,7 +155,7 @@ def _speeds(
     turtle: Turtle, lengths: Points, start: float, cruise: float, halts: list[tuple[int, float]]
 ) -> Points:
     """`(N,)` speed at each path point, within the limits of bends, halts and the engine."""
-    speeds = np.minimum(np.array(turtle.limits), cruise)
+    speeds: Points = np.minimum(np.array(turtle.limits), cruise)
     speeds[0] = start
     for index, _ in halts:
         speeds[index] = _CREEP

@@ -85,8 +85,8 @@ def populate(
 
 def _draft(rng: np.random.Generator, pattern: Pattern, variant: int, plate: PlateSpec) -> Vehicle:
     """A vehicle whose life starts when its reference moment is at 0 s."""
-    kinds, shares = zip(*_KINDS, strict=True)
-    kind = kinds[int(rng.choice(len(kinds), p=shares))]
+    shares = [share for _, share in _KINDS]
+    kind = _KINDS[int(rng.choice(len(_KINDS), p=shares))][0]
     if pattern is not Pattern.PASS and kind is Kind.TRUCK:
         kind = Kind.VAN
     way = plan(pattern, variant, rng)

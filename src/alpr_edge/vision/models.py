@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# Newer builds report to their maker unless told not to; ours is pinned below them (ADR 0005), but a
+# unit may run its vendor's. It must be set before the import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 from numpy.typing import NDArray
 
@@ -47,7 +52,7 @@ class Model:
         """
         try:
             outputs = self.session.run(None, {self.session.get_inputs()[0].name: batch})
-        except Exception as err:  # noqa: BLE001 - ONNX Runtime raises its own types, RuntimeError and ValueError
+        except Exception as err:
             raise InferenceError(
                 f"the model failed on an input of {batch.shape}: {str(err).splitlines()[0][:200]}",
                 code="vision.run",
@@ -159,7 +164,7 @@ def _session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(data, options, providers=list(providers))
-    except Exception as err:  # noqa: BLE001 - ONNX Runtime raises its own types, RuntimeError and ValueError
+    except Exception as err:
         raise InferenceError(
             f"the model {name} does not load: {str(err).splitlines()[0][:200]}",
             code="vision.model.broken",

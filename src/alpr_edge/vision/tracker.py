@@ -9,6 +9,7 @@ It does not judge zones: `exclusion.gate` does, on what `step` returns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -118,7 +119,8 @@ class Tracker:
             predicted = track.quad + track.velocity * min(gap_s, 0.5)
         width = max(float(np.ptp(track.quad[:, 0])), float(np.ptp(quad[:, 0])), 4.0)
         distance = float(np.hypot(*(quad.mean(0) - predicted.mean(0)))) / width
-        growth = abs(float(np.log(np.ptp(quad[:, 0]) / max(np.ptp(predicted[:, 0]), 1.0))))
+        was = max(float(np.ptp(predicted[:, 0])), 1.0)
+        growth = abs(math.log(max(float(np.ptp(quad[:, 0])), 1.0) / was))
         if not growth < 0.7 or not np.isfinite(distance):
             return None
         near = self._limits.near_widths * (1.0 + gap_s)
@@ -137,14 +139,14 @@ class Tracker:
         self._open.append(track)
         return track
 
-    def _extend(
-        self, track: _Open, sighting: Sighting, captured_at: datetime, now_ns: int
-    ) -> None:
+    def _extend(self, track: _Open, sighting: Sighting, captured_at: datetime, now_ns: int) -> None:
         quad = sighting.detection.quad
         gap_s = (now_ns - track.seen_ns) / 1e9
         if gap_s > 0:
             speed = (quad - track.quad) / np.float32(gap_s)
-            track.velocity = speed if track.velocity is None else 0.5 * (track.velocity + speed)
+            if track.velocity is not None:
+                speed = np.float32(0.5) * (track.velocity + speed)
+            track.velocity = np.asarray(speed, np.float32)
         track.quad, track.seen_ns, track.last_seen = quad, now_ns, captured_at
         track.sightings += 1
         read = sighting.read

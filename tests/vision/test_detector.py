@@ -1,0 +1,123 @@
+"""The detector on pictures that we drew: it finds plates, and geometry survives scaling."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from alpr_edge.exclusion.mask import MaskedFrame, Masker
+from alpr_edge.exclusion.zones import make_zones
+from alpr_edge.simulator.street import Street, StreetConfig
+from alpr_edge.types import Detection, Frame
+from alpr_edge.vision.detector import MAX_PLATES, Detector, decode
+from alpr_edge.vision.models import load_model
+from alpr_edge.vision.recogniser import CROP_SIZE_PX, MARGIN, Recogniser, crop_plate, rectify
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def masked(image: np.ndarray) -> MaskedFrame:
+    zones = make_zones([], size_px=(image.shape[1], image.shape[0]), band_px=0, digest="")
+    return Masker(zones).apply(Frame(image, "test", 0, NOW, 0))
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector(load_model("detector.onnx"))
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> Recogniser:
+    return Recogniser(load_model("recogniser.onnx"))
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    low, high = np.maximum(a.min(0), b.min(0)), np.minimum(a.max(0), b.max(0))
+    shared = np.clip(high - low, 0, None).prod()
+    return float(shared / (np.ptp(a, axis=0).prod() + np.ptp(b, axis=0).prod() - shared))
+
+
+def test_it_finds_and_reads_the_streets_plates(detector, recogniser):
+    street = Street(StreetConfig(seed=11, fps=4.0, duration_s=30.0))
+    plates = found = right = 0
+    for shot in street.frames():
+        readable = [t for t in shot.truth if t.readable]
+        if not readable:
+            continue
+        frame = masked(shot.image)
+        detections = detector.detect(frame)
+        for truth in readable:
+            plates += 1
+            hits = [d for d in detections if overlap(d.quad, truth.corners) > 0.4]
+            found += bool(hits)
+            if hits:
+                read = recogniser.read([crop_plate(frame, hits[0])])[0]
+                right += read is not None and read.plate == truth.plate
+    assert plates >= 30
+    assert found >= 0.8 * plates
+    assert right >= 0.5 * plates
+
+
+@pytest.mark.parametrize("value", [0, 114, 255])
+def test_a_blank_frame_holds_no_plate(detector, value):
+    assert detector.detect(masked(np.full((360, 640, 3), value, np.uint8))) == ()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 900), (900, 17), (1080, 1920), (33, 65)])
+def test_any_shape_of_frame_is_taken(detector, size):
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    for detection in detector.detect(masked(image)):
+        assert np.isfinite(detection.quad).all()
+        assert 0 <= detection.score <= 1
+
+
+@given(hnp.arrays(np.float32, (9, 6, 8), elements=st.floats(-1e3, 1e3, width=32)))
+def test_decoding_any_output_gives_bounded_finite_boxes_without_overlap(raw):
+    scores, quads = decode(raw, -1.0)
+    assert len(scores) == len(quads) <= MAX_PLATES
+    assert np.isfinite(quads).all()
+    for i in range(len(quads)):
+        for j in range(i):
+            assert overlap(quads[i], quads[j]) <= 0.4 + 1e-3
+
+
+def test_rectifying_puts_the_corners_where_training_had_them():
+    image = np.zeros((300, 400, 3), np.uint8)
+    quad = np.array([[100, 80], [300, 120], [290, 210], [90, 160]], np.float32)
+    import cv2
+
+    cv2.fillConvexPoly(image, quad.astype(np.int32), (255, 255, 255))
+    crop = rectify(image, quad)
+    width, height = CROP_SIZE_PX
+    x, y = round(MARGIN * width), round(MARGIN * height)
+    assert crop.shape == (height, width)
+    assert crop[y + 2 : height - y - 2, x + 2 : width - x - 2].min() > 200
+    assert crop[: y - 2].max() < 60
+
+
+@given(st.lists(st.tuples(st.floats(-50, 450), st.floats(-50, 350)), min_size=4, max_size=4))
+def test_rectifying_any_finite_quad_gives_a_crop(points):
+    image = np.full((300, 400, 3), 90, np.uint8)
+    assert rectify(image, np.array(points, np.float32)).shape == (64, 160)
+
+
+def test_no_crops_no_reads(recogniser):
+    assert recogniser.read([]) == []
+
+
+def test_reads_come_in_order_and_one_by_one_the_same(recogniser):
+    street = Street(StreetConfig(seed=11, fps=2.0, duration_s=20.0))
+    crops = []
+    for shot in street.frames():
+        for truth in shot.truth:
+            if truth.readable:
+                crops.append(crop_plate(masked(shot.image.copy()), Detection(truth.corners, 1.0)))
+    together = recogniser.read(crops[:6])
+    alone = [recogniser.read([crop])[0] for crop in crops[:6]]
+    assert [r and r.plate for r in together] == [r and r.plate for r in alone]
