@@ -123,7 +123,8 @@ class Service:
         events = []
         drops = list(step.drops)
         for released in step.released:
-            if released.track.read.confidence < self._min_confidence:
+            # Written so that a confidence that is no number is weak.
+            if not released.track.read.confidence >= self._min_confidence:
                 drops.append(Drop(DropReason.WEAK_READ))
                 continue
             event = make_event(released, self._provenance, self._usage, new_event_id())

@@ -12,7 +12,7 @@ plate's own top left, `(4, 2)` float32, x then y, in pixels of the frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -99,10 +99,16 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackPoint:
-    """Where a track was seen in the current frame. Holds no text."""
+    """Where a track was seen in the current frame.
+
+    Attributes:
+        text: the track's most confident text so far, for the gate alone: it tells it that two
+            tracks may be one vehicle. Never shown.
+    """
 
     track_id: int
     quad: Quad
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +163,7 @@ class DropReason(StrEnum):
     FRAME_GAP = "frame_gap"
     HELD_TOO_LONG = "held_too_long"
     WEAK_READ = "weak_read"
+    UNREAD = "unread"
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,3 +297,85 @@ def test_nothing_that_touched_the_zone_is_ever_released(moves):
 def test_more_mask_or_band_never_adds_a_read(moves, polygon, more_band):
     fewer = run_random(moves, extra=(polygon,), band_px=5 + more_band)[0]
     assert set(fewer) <= set(run_random(moves)[0])
+
+
+def test_kin_of_kin_wait_for_each_other():
+    """A and C never met; B met both. C goes to the zone long after A has closed."""
+    world = World()
+    for x in (20, 60, 100):
+        world.step({1: quad_at(x, 340)})
+    world.step({2: quad_at(150, 340)})
+    world.step({2: quad_at(160, 340)}, closed=[(1, "AAA111")])
+    world.step({3: quad_at(200, 340)})
+    for _ in range(15):
+        world.step({3: quad_at(205, 340)}, unread=[2] if world.tick < 9 else [])
+    for x, y in [(300, 300), (400, 240), (480, 180)]:
+        world.step({3: quad_at(x, y)})
+    world.step(closed=[(3, "ZZZ999")])
+    world.wait()
+    assert world.released == []
+
+
+def heard(world: World, track_id: int, quad, text: str) -> None:
+    world.seen.setdefault(track_id, []).append(quad)
+    world.tick += 1
+    step = TrackStep((TrackPoint(track_id, quad, text),), (), ())
+    result = world.gate.step(step, world.tick * TICK_NS)
+    world.released += [r.track.read.plate for r in result.released]
+    world.drops += [d.reason for d in result.drops]
+
+
+def test_a_vehicle_that_comes_back_is_known_before_its_track_closes():
+    world = World()
+    world.drive(1, ACROSS, "PRM1234")
+    heard(world, 2, quad_at(620, 20), "PRM1234")
+    for _ in range(30):
+        heard(world, 2, quad_at(600, 20), "PRM1234")
+    assert world.released == []
+    heard(world, 2, quad_at(500, 180), "PRM1234")
+    world.step(closed=[(2, "PRM1234")])
+    world.wait()
+    assert world.released == []
+
+
+def test_a_suppressed_track_without_a_read_is_remembered():
+    world = World()
+    heard(world, 1, quad_at(480, 180), "PRM1234")
+    heard(world, 1, quad_at(620, 180), "PRM1234")
+    world.step(unread=[1])
+    assert world.drops == [DropReason.TOUCHES_MASK]
+    world.wait(30)
+    world.drive(2, ACROSS, "PRM1234")
+    world.wait()
+    assert world.released == []
+
+
+def test_a_plate_that_stands_on_the_border_has_not_left():
+    world = World()
+    for _ in range(4):
+        world.step({1: quad_at(15, 180)})
+    world.step(closed=[(1, "WAITER")])
+    for x in (15, 60, 200, 350, 480):
+        world.step({2: quad_at(x, 180)})
+    world.step(closed=[(2, "9X9X9X")])
+    world.wait()
+    assert world.released == []
+
+
+def test_two_tracks_on_one_vehicle_are_kin():
+    world = World()
+    for x in (20, 60, 100):
+        world.step({1: quad_at(x, 340), 2: quad_at(x + 5, 345)})
+    world.step({2: quad_at(110, 340)}, closed=[(1, "DOUBLE")])
+    for x, y in [(200, 300), (350, 240), (480, 180)]:
+        world.step({2: quad_at(x, y)})
+    world.step(closed=[(2, "QQQ777")])
+    world.wait()
+    assert world.released == []
+
+
+def test_tracks_that_end_unread_are_counted():
+    world = World()
+    world.step({1: quad_at(20, 340)})
+    world.step({1: quad_at(80, 340)}, unread=[1])
+    assert world.drops == [DropReason.UNREAD]

@@ -109,3 +109,22 @@ def test_nothing_protected():
 def test_wrong_sizes_are_refused(bad):
     with pytest.raises(ValueError, match="no zones"):
         zones(**bad)
+
+
+def test_a_hull_that_the_frame_cuts_touches_where_it_crosses():
+    # From inside to far above: it crosses the upper edge at x = 30, not at the moved corner.
+    made = zones([(0.6, 0.0), (0.66, 0.0), (0.66, 0.05), (0.6, 0.05)])
+    path = np.array([[40, 20], [41, 20], [20, -20], [21, -20]], np.float32)
+    assert touches(made.core, path)
+
+
+@given(st.lists(st.tuples(st.floats(-2, 3), st.floats(-2, 3)), min_size=4, max_size=4), polygon)
+def test_touch_sees_what_of_a_hull_lies_in_the_frame(quad, mask):
+    made = zones(mask)
+    quad_px = (np.array(quad) * SIZE).astype(np.float32)
+    for a, b in zip(quad_px, np.roll(quad_px, -1, axis=0), strict=True):
+        walk = a + np.linspace(0, 1, 400)[:, None] * (b - a)
+        inside = ((walk >= 0) & (walk < SIZE)).all(1)
+        cells = np.floor(walk[inside]).astype(int)
+        if (made.core[cells[:, 1], cells[:, 0]] > 0).any():
+            assert touches(made.core, quad_px)

@@ -132,8 +132,8 @@ def test_plate_pixels_read_from_left_to_right(street: Street) -> None:
         return cv2.resize(picture, (96, 32), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
     seen = 0
-    for number in range(10, 400, 11):
-        for one in whole_plates(street, number, 45):
+    for number in range(10, 400, 3):
+        for one in (t for t in whole_plates(street, number, 60) if t.readable):
             assert one.corners is not None
             art = paint_plate(street.vehicles[one.vehicle_id].plate)
             height, width = art.shape[:2]
@@ -146,7 +146,7 @@ def test_plate_pixels_read_from_left_to_right(street: Street) -> None:
                 small = [shrunk(x).mean(axis=2).ravel() for x in (a, b)]
                 return float(np.corrcoef(*small)[0, 1])
 
-            assert alike(crop, art) > 0.6, (number, one.plate)
+            assert alike(crop, art) > 0.7, (number, one.plate)
             assert alike(crop, art) > alike(crop, art[:, ::-1]) + 0.2
             assert alike(crop, art) > alike(crop, art[::-1]) + 0.2
             seen += 1

@@ -81,7 +81,6 @@ class Recorder:
 
 
 def _write(picture: NDArray[np.uint8], text: str, at: tuple[int, int]) -> None:
-    cv2.putText(picture, text, at, _FONT, 0.8, (0, 0, 0), 4, cv2.LINE_AA)
     cv2.putText(picture, text, at, _FONT, 0.8, _TEXT_BGR, 1, cv2.LINE_AA)
 
 

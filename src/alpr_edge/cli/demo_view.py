@@ -31,6 +31,7 @@ REASONS = {
     DropReason.FRAME_GAP: "a gap in the frames",
     DropReason.HELD_TOO_LONG: "held too long",
     DropReason.WEAK_READ: "read too weak",
+    DropReason.UNREAD: "not read",
 }
 
 

@@ -116,7 +116,9 @@ def _for_people(line: dict[str, Any]) -> str:
         for r in line["reads"]
     )
     hidden = sum(n for reason, n in line["suppressed"].items() if reason != "weak_read")
+    weak = line["suppressed"].get("weak_read", 0)
     note = f"  ({hidden} suppressed)" if hidden else ""
+    note += f"  ({weak} too weak; --min-confidence 0 shows them)" if weak else ""
     return f"{line['source']}: {reads or 'no plate'}{note}"
 
 

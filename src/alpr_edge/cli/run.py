@@ -30,7 +30,7 @@ def register(commands: Any) -> None:
     parser.add_argument("--config", required=True, metavar="FILE", help="the device's TOML file")
     parser.add_argument(
         "--drain",
-        type=float,
+        type=_seconds,
         default=5.0,
         metavar="SECONDS",
         help="how long to go on sending at the end (5)",
@@ -41,6 +41,7 @@ def register(commands: Any) -> None:
 def call(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes."""
     from alpr_edge.config.store import load
+    from alpr_edge.delivery.health import coarse
     from alpr_edge.wiring import make_service
 
     config = load(args.config)
@@ -56,7 +57,8 @@ def call(args: argparse.Namespace) -> int:
     tally = service.tally
     print(
         f"{tally.frames} frames, {tally.published} reads published, "
-        f"{sum(tally.drops.values())} tracks dropped, {tally.failed_frames} frames failed, "
+        f"at most {coarse(sum(tally.drops.values()))} tracks dropped, "
+        f"{tally.failed_frames} frames failed, "
         f"{waiting} reads wait in the outbox",
         file=sys.stderr,
     )
@@ -90,3 +92,10 @@ def _log_to_stderr(level: str) -> None:
     # Other libraries' messages may quote addresses and payloads: only their warnings are shown.
     for name in ("paho", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 3600.0:
+        raise argparse.ArgumentTypeError("must be within 0 and 3600")
+    return value

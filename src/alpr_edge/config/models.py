@@ -252,7 +252,7 @@ class Detector(Section):
     """Input width in pixels, a multiple of 32."""
     height: ModelSide = 384
     """Input height in pixels, a multiple of 32."""
-    min_score: Fraction = 0.3
+    min_score: Fraction = 0.4
     """Detections below are passed over."""
     threads: Threads = 0
     """Threads of this model; 0 means `run.threads`."""

@@ -12,9 +12,9 @@ Rules, where a zone is in view (without one, a closed track is released at once)
    carries it there. A track that appears or vanishes anywhere else is suppressed: it may have come
    from the premises, or may be on its way there behind a tree. A small plate is no exception: it
    may be far away, or near and turning. The way to the border may not touch the band.
-3. Tracks that may be one vehicle are kin: one begins within reach of where the other, not known to
-   have left across the border, was last seen; or their texts are alike. If one is tainted, all are;
-   none leaves before all have closed.
+3. Tracks that may be one vehicle are kin: one begins within reach of where the other was last seen;
+   they come close to each other; or their texts, as far as read, are alike. Kin of kin are kin. If
+   one is tainted, all are; none leaves before all have closed and their holds have passed.
 4. A gap in the frames, a clock step, a lost or overflowing tracker and a shutdown suppress what is
    open or held.
 5. Any doubt suppresses. Nothing here ever clears a taint.
@@ -49,6 +49,9 @@ class GateLimits:
         unseen_frames: how many frames a plate may go unseen while it crosses the border.
         unseen_widths: how far it may get meanwhile at the most, in plate widths.
         reach_widths: how many plate widths a vehicle may move unseen, plus as many a second.
+        near_widths: two plates seen at once nearer than so many plate widths are kin.
+        max_size_ratio: how much larger or smaller, in width and height both, a plate may look from
+            one sighting to the next and still be the same.
         max_held: tracks kept at the most; beyond it everything held is suppressed.
         max_hold_ns: a read that has waited longer for its kin to close is destroyed.
         remember_ns: how long the text of a suppressed track is kept, in RAM, to know the vehicle
@@ -63,6 +66,8 @@ class GateLimits:
     unseen_frames: float = 3.0
     unseen_widths: float = 2.0
     reach_widths: float = 3.0
+    near_widths: float = 1.0
+    max_size_ratio: float = 2.5
     max_held: int = 512
 
 
@@ -124,17 +129,21 @@ class Gate:
         self._protected = zones.protected
         self._passes: dict[int, _Pass] = {}
         self._last_ns: int | None = None
+        self._tick_ns = 0
 
     def step(self, tracks: TrackStep, taken_ns: int) -> GateStep:
         """Take in what one frame did to the tracks; `taken_ns` is the frame's monotonic time."""
         drops: list[Drop] = []
         released: list[ReleasedRead] = []
         if not self._protected:
-            return GateStep(tuple(self._release(c) for c in tracks.closed))
+            unread = (Drop(DropReason.UNREAD),) * len(tracks.unread)
+            return GateStep(tuple(self._release(c) for c in tracks.closed), unread)
         self._check_time(taken_ns)
         # Known tracks first: only those not seen in this frame can be a new one's earlier self.
         for point in sorted(tracks.points, key=lambda p: p.track_id not in self._passes):
             self._see(point.track_id, point.quad, taken_ns)
+            self._hear(self._passes[point.track_id], point.text)
+        self._link_close_ones(taken_ns)
         if tracks.overflow or len(self._passes) > self._limits.max_held:
             self._taint(self._passes.values(), DropReason.OVERFLOW)
         for closed in tracks.closed:
@@ -150,7 +159,8 @@ class Gate:
             return GateStep(tuple(self._release(c) for c in last.closed))
         held = self.held
         self._passes.clear()
-        return GateStep(drops=(Drop(DropReason.SHUTDOWN),) * (held + len(last.closed)))
+        drops = (Drop(DropReason.SHUTDOWN),) * (held + len(last.closed))
+        return GateStep(drops=drops + (Drop(DropReason.UNREAD),) * len(last.unread))
 
     @property
     def held(self) -> int:
@@ -159,6 +169,7 @@ class Gate:
 
     def _check_time(self, now_ns: int) -> None:
         last, self._last_ns = self._last_ns, now_ns
+        self._tick_ns = now_ns - last if last is not None else 0
         if last is not None and not 0 <= now_ns - last <= self._limits.max_gap_ns:
             self._taint(self._passes.values(), DropReason.FRAME_GAP)
 
@@ -170,7 +181,9 @@ class Gate:
             self._find_kin(known, now_ns, with_gap=False)
             self._judge_touch(known, (quad,))
             return
-        motion = quad - known.quad
+        # Motion of one frame, also where the plate was not seen for some.
+        elapsed_ns = max(now_ns - known.seen_ns, 1)
+        motion = (quad - known.quad) * np.float32(min(1.0, self._tick_ns / elapsed_ns))
         if not known.has_begun:
             # Where it came from shows with the second sighting.
             known.has_begun = True
@@ -222,14 +235,38 @@ class Gate:
                 unseen for as long as the other has not been seen.
         """
         for other in self._passes.values():
-            if other is new or other.is_settled or other.has_left or other.seen_ns >= now_ns:
+            if other is new or other.is_settled or other.seen_ns >= now_ns:
+                continue
+            if with_gap and other.has_left:
                 continue
             gap_s = (now_ns - other.seen_ns) / 1e9 if with_gap else 0.0
             width = max(np.ptp(other.quad[:, 0]), np.ptp(new.quad[:, 0]))
             distance = float(np.hypot(*(new.quad.mean(0) - other.quad.mean(0))))
+            if not with_gap and _size_ratio(new.quad, other.quad) > self._limits.max_size_ratio:
+                continue
             if not distance > self._limits.reach_widths * (1.0 + gap_s) * float(width):
                 self._link(new, other)
                 self._judge_touch(new, (other.quad, new.quad))
+
+    def _link_close_ones(self, now_ns: int) -> None:
+        """Two plates seen at once, very near: one may take over the other's track."""
+        seen = [p for p in self._passes.values() if p.is_open and p.seen_ns == now_ns]
+        for i, one in enumerate(seen):
+            for other in seen[:i]:
+                width = max(np.ptp(one.quad[:, 0]), np.ptp(other.quad[:, 0]))
+                distance = float(np.hypot(*(one.quad.mean(0) - other.quad.mean(0))))
+                if not distance > self._limits.near_widths * float(width):
+                    self._link(one, other)
+
+    def _hear(self, one: _Pass, plate: str) -> None:
+        """Link a track with all that have a text like its own."""
+        text = plate.translate(_FOLD)
+        if not text or text == one.text:
+            return
+        one.text = text
+        for other in self._passes.values():
+            if other is not one and other.text and _alike(other.text, text):
+                self._link(one, other)
 
     def _close(
         self, track_id: int, closed: ClosedTrack | None, now_ns: int, drops: list[Drop]
@@ -245,11 +282,9 @@ class Gate:
             self._judge_end(one, one.quad, one.motion, DropReason.STARTED_IN_VIEW)
         one.has_left = self._judge_end(one, one.quad, one.motion, DropReason.ENDED_IN_VIEW)
         if closed is None:
-            return
-        one.text = closed.read.plate.translate(_FOLD)
-        for other in self._passes.values():
-            if other is not one and other.text and _alike(other.text, one.text):
-                self._link(one, other)
+            drops.append(Drop(one.taint or DropReason.UNREAD))
+        else:
+            self._hear(one, closed.read.plate)
 
     def _link(self, one: _Pass, other: _Pass) -> None:
         one.kin.add(other.track_id)
@@ -280,8 +315,8 @@ class Gate:
         for one in [self._passes[i] for i in sorted(due)]:
             if one.closed is not None and one.closed_ns < too_long_ns:
                 self._taint([one], DropReason.HELD_TOO_LONG)
-            waiting = any(k in self._passes and k not in due for k in one.kin)
-            if one.is_settled or (waiting and one.taint is None):
+            waiting = one.taint is None and not self._family(one) <= due
+            if one.is_settled or waiting:
                 continue
             one.is_settled = True
             if one.closed is not None and one.taint is None:
@@ -290,6 +325,15 @@ class Gate:
                 drops.append(Drop(one.taint))
             one.closed = None
         self._forget(now_ns)
+
+    def _family(self, one: _Pass) -> set[int]:
+        """The ids of a track, its kin and theirs, as far as they are known."""
+        family, found = {one.track_id}, [one.track_id]
+        while found:
+            new = {k for k in self._passes[found.pop()].kin if k in self._passes} - family
+            family |= new
+            found += new
+        return family
 
     def _forget(self, now_ns: int) -> None:
         keep_ns = self._limits.remember_ns
@@ -314,13 +358,20 @@ def judge_still(
     return shown, (Drop(DropReason.TOUCHES_MASK),) * (len(sightings) - len(shown))
 
 
+def _size_ratio(one: Quad, other: Quad) -> float:
+    """How much larger one quad is in the side that changed least; a turning plate only narrows."""
+    a, b = np.maximum(np.ptp(one, axis=0), 1.0), np.maximum(np.ptp(other, axis=0), 1.0)
+    return float(np.maximum(a / b, b / a).min())
+
+
 def _alike(a: str, b: str) -> bool:
-    """Whether two folded texts may be of one plate: at most two edits apart."""
-    if abs(len(a) - len(b)) > 2:
+    """Whether two folded texts may be of one plate: at most two edits apart, fewer if short."""
+    most = min(2, (max(len(a), len(b)) - 1) // 3)
+    if abs(len(a) - len(b)) > most:
         return False
     row = list(range(len(b) + 1))
     for i, ca in enumerate(a, 1):
         last, row[0] = row[0], i
         for j, cb in enumerate(b, 1):
             last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (ca != cb))
-    return row[-1] <= 2
+    return row[-1] <= most

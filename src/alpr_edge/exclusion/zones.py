@@ -32,6 +32,9 @@ plate's width; this is more than twice that."""
 
 _SUBPIXEL_BITS = 4
 
+_FARTHEST_PX = 30_000.0
+"""Coordinates beyond this, or that are no numbers, are nonsense and touch everything."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Zones:
@@ -96,7 +99,7 @@ def touches(raster: NDArray[np.uint8], points: NDArray[np.floating]) -> bool:
     nearest pixel is.
     """
     height, width = raster.shape
-    if not np.isfinite(points).all():
+    if not (np.abs(points) < _FARTHEST_PX).all():
         return True
     inside = np.clip(points, 0, (width - 1e-3, height - 1e-3))
     x0, y0 = np.maximum(np.floor(inside.min(0)).astype(int) - 2, 0)
@@ -105,8 +108,14 @@ def touches(raster: NDArray[np.uint8], points: NDArray[np.floating]) -> bool:
     if not window.any():
         return False
     shape = np.zeros(window.shape, np.uint8)
-    hull = cv2.convexHull(inside.astype(np.float32)).reshape(-1, 2)
-    _fill(shape, hull.astype(np.float64) - (x0, y0))
+    # The true hull, of which the frame cuts off a part, and the one whose corners were moved to the
+    # frame's edge: neither holds the other.
+    for hull in (points, inside):
+        corners = hull.astype(np.float32)
+        # OpenCV finds no hull where all points are the same.
+        if not (corners == corners[0]).all():
+            corners = cv2.convexHull(corners).reshape(-1, 2).astype(np.float32)
+        _fill(shape, corners.astype(np.float64) - (x0, y0))
     return bool(cv2.bitwise_and(shape, window).any())
 
 

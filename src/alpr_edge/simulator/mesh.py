@@ -154,11 +154,17 @@ class MeshBuilder:
     def sides(
         self, x: float, polygon: Sequence[tuple[float, float]], surface: Surface, layer: int = 1
     ) -> None:
-        """Lay a polygon `(y, z)` on both sides at `x` metres from the middle."""
+        """Lay a polygon `(y, z)` on both sides at `x` metres from the middle.
+
+        It belongs to the side face whose middle is nearest, height counting most: bodies are long.
+        """
+        middle = np.mean(polygon, axis=0)
         for sign in (-1.0, 1.0):
-            parent = max(
+            parent = min(
                 (i for i, f in enumerate(self.faces) if f.layer == 0 and sign * f.normal[0] > 0.7),
-                key=lambda i: -abs(self.faces[i].corners[:, 2].mean() - polygon[0][1]),
+                key=lambda i: float(
+                    np.hypot(*((self.faces[i].corners[:, 1:].mean(axis=0) - middle) * (1, 4)))
+                ),
             )
             corners = [(sign * (x + 0.004 * layer), y, z) for y, z in polygon]
             self.add(corners, surface, np.array([sign, 0, 0]), parent, layer)

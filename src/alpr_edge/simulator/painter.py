@@ -80,15 +80,17 @@ class Painter:
         self._shadow(image, staged)
         if self._light.lamps:
             self._beam(image, staged)
-        colours = self._face_colours(staged)
+        colours, plate = self._face_colours(staged), staged.plate
+        behind = plate is not None and plate.middle[0] < FENCE_X_M
         if staged.world[:, 0].min() < FENCE_X_M:
             self._faces(image, staged, colours, (_WEST, -FENCE_X_M))
+            if plate is not None and behind:
+                self._plate(image, staged.vehicle, plate)
             self._restore_fence(image, staged.box)
             self._faces(image, staged, colours, (-_WEST, FENCE_X_M))
         else:
             self._faces(image, staged, colours, None)
-        plate = staged.plate
-        if plate is not None and plate.middle[0] > FENCE_X_M:
+        if plate is not None and not behind:
             self._plate(image, staged.vehicle, plate)
         self._blur(image, staged, speed)
         if self._light.lamps:

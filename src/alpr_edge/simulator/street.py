@@ -21,7 +21,7 @@ from alpr_edge.simulator.backdrop import draw_backdrop, fence_walls
 from alpr_edge.simulator.camera import Camera
 from alpr_edge.simulator.light import MODELS, Light, Weather
 from alpr_edge.simulator.painter import Painter
-from alpr_edge.simulator.plate_art import PlateArtist, paint_plate
+from alpr_edge.simulator.plate_art import US_SIZE_M, PlateArtist, paint_plate
 from alpr_edge.simulator.scene import mask_polygons, street_camera
 from alpr_edge.simulator.staging import Staged, stage, visible_fraction
 from alpr_edge.simulator.traffic import DEFAULT_MIX, Mix, populate
@@ -30,6 +30,7 @@ from alpr_edge.types import Image, Quad
 
 VEHICLES_PER_S: Final = 0.42
 READABLE_PX: Final = 60.0
+"""Width of a US plate; a wider kind of plate must be as large in its own characters."""
 READABLE_DEG: Final = 55.0
 READABLE_FRACTION: Final = 0.98
 
@@ -77,6 +78,7 @@ class VehicleTruth:
             is turned away, hidden altogether or out of the frame. May reach over the frame's edge.
         visible_fraction: share of its area in the frame and not hidden, 0..1.
         width_px: mean length of its upper and lower edge; 0 without corners.
+        plate_width_m: its real width.
         facing_deg: angle between its normal and the way to the camera; 180 if none is turned to it.
         x_m, y_m, heading: the vehicle's middle on the ground; radians from +x to the left.
         touches_premises: its footprint overlaps grounds, setback or driveway right now.
@@ -89,6 +91,7 @@ class VehicleTruth:
     corners: Quad | None
     visible_fraction: float
     width_px: float
+    plate_width_m: float
     facing_deg: float
     x_m: float
     y_m: float
@@ -97,9 +100,9 @@ class VehicleTruth:
 
     @property
     def readable(self) -> bool:
-        """Large, whole and square enough to be read by a person in this frame."""
+        """Large, whole and square enough for its serial to be read in this frame."""
         return (
-            self.width_px >= READABLE_PX
+            self.width_px >= READABLE_PX * max(1.0, self.plate_width_m / US_SIZE_M[0])
             and self.visible_fraction >= READABLE_FRACTION
             and self.facing_deg <= READABLE_DEG
         )
@@ -230,6 +233,7 @@ class Street:
             corners=corners,
             visible_fraction=fraction,
             width_px=width,
+            plate_width_m=vehicle.plate.design.size_m[0],
             facing_deg=180.0 if plate is None else plate.facing_deg,
             x_m=one.pose[0],
             y_m=one.pose[1],

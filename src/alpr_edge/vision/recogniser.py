@@ -98,6 +98,8 @@ class Recogniser:
         text = "".join(self._alphabet[c] for c in codes[:length])
         # The plate is right when every character is, and the end is where it was seen.
         confidence = float(sure[: length + 1].prod())
+        if not np.isfinite(confidence):
+            return None
         best = int(regions.argmax())
         region = Region(self._regions[best], round(float(regions[best]), 4))
         return Read(text, confidence, tuple(float(s) for s in sure[:length]), region)

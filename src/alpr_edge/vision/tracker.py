@@ -58,6 +58,7 @@ class _Open:
     votes: list[tuple[Read, float]] = field(default_factory=list)
     best_quad: Quad | None = None
     best_weight: float = -1.0
+    best_text: str = ""
     spent: bool = False
 
 
@@ -84,7 +85,7 @@ class Tracker:
                     continue
                 track = self._begin(sighting, captured_at, taken_ns)
             self._extend(track, sighting, captured_at, taken_ns)
-            points.append(TrackPoint(track.track_id, track.quad))
+            points.append(TrackPoint(track.track_id, track.quad, track.best_text))
         closed, unread = self._end_old(taken_ns)
         return TrackStep(tuple(points), closed, unread, overflow)
 
@@ -125,12 +126,12 @@ class Tracker:
             return None
         near = self._limits.near_widths * (1.0 + gap_s)
         alike = _same_text(track, sighting)
-        if distance <= near and alike is not False:
+        if alike is False:
+            return None
+        if distance <= near:
             return distance + growth - (0.5 if alike else 0.0)
         far = self._limits.jump_widths_per_s * gap_s + near
-        if alike and distance <= far:
-            return distance + growth
-        return distance + growth + 2.0 if distance <= 0.5 * near else None
+        return distance + growth if alike and distance <= far else None
 
     def _begin(self, sighting: Sighting, captured_at: datetime, now_ns: int) -> _Open:
         quad = sighting.detection.quad
@@ -157,7 +158,7 @@ class Tracker:
         if len(track.votes) > MAX_VOTES:
             track.votes.remove(min(track.votes, key=lambda v: v[1]))
         if weight > track.best_weight:
-            track.best_quad, track.best_weight = quad, weight
+            track.best_quad, track.best_weight, track.best_text = quad, weight, read.plate
 
     def _end_old(self, now_ns: int) -> tuple[tuple[ClosedTrack, ...], tuple[int, ...]]:
         limits = self._limits
