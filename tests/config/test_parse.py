@@ -211,7 +211,7 @@ def test_a_problem_is_named(section: str, line: str, said: str) -> None:
         ),
         (
             'kind = "street"\nlight = "nigth"',
-            'source.light: "nigth" is not one of day, dusk, night; did you mean night?',
+            'source.light: "nigth" is not one of day, dusk, night, rain; did you mean night?',
         ),
         (
             'kind = "folder"\npath = "x"\nurl = "y"',
