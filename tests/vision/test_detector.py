@@ -43,7 +43,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_it_finds_and_reads_the_streets_plates(detector, recogniser):
-    street = Street(StreetConfig(seed=11, fps=4.0, duration_s=30.0))
+    street = Street(StreetConfig(seed=11, fps=8.0, duration_s=30.0))
     plates = found = right = 0
     for shot in street.frames():
         readable = [t for t in shot.truth if t.readable]
