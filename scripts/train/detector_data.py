@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -48,7 +48,6 @@ class Sample:
     image: np.ndarray
     corners: np.ndarray
     exact: np.ndarray
-    tiny: np.ndarray = field(default_factory=lambda: np.zeros((0, 4, 2), np.float32))
 
 
 def is_held_out(name: str) -> bool:

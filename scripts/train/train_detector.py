@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from checkpoints import follow, save
 from detector_data import Windows, load_negatives, load_scenes
 from detector_loss import detector_loss
 from detector_net import CORNER_UNIT_PX, STRIDE_PX, DetectorNet
@@ -83,7 +84,7 @@ def main() -> None:
         optimiser.step()
         state["step"] += 1
         state["images"] += len(images)
-        _follow(average, net, min(0.998, 1 - 1 / (10 + state["step"])))
+        follow(average, net, min(0.998, 1 - 1 / (10 + state["step"])))
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
         if state["step"] % 50 == 0:
@@ -98,14 +99,14 @@ def main() -> None:
             print(json.dumps(line), flush=True)
             print(json.dumps(line), file=log, flush=True)
         if time.monotonic() - last_save > 60:
-            _save(checkpoint, net, average, optimiser, state)
+            save(checkpoint, net, average, optimiser, state)
             last_save = time.monotonic()
         if time.monotonic() - last_eval > args.eval_every_s:
             line = {"step": state["step"], "held_out": evaluate(average, held_out, negatives)}
             print(json.dumps(line), flush=True)
             print(json.dumps(line), file=log, flush=True)
             last_eval = time.monotonic()
-    _save(checkpoint, net, average, optimiser, state)
+    save(checkpoint, net, average, optimiser, state)
     line = {"step": state["step"], "end": True, "held_out": evaluate(average, held_out, negatives)}
     print(json.dumps(line), flush=True)
     print(json.dumps(line), file=log, flush=True)
@@ -151,29 +152,6 @@ def _load_art(folder: Path | None) -> list | None:
         pack = np.load(path)
         art += [(pack[f"patch{i}"], pack[f"quad{i}"]) for i in range(int(pack["count"]))]
     return art or None
-
-
-def _follow(average: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:
-    with torch.no_grad():
-        for a, b in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-            if a.dtype.is_floating_point:
-                a.lerp_(b, 1 - keep)
-            else:
-                a.copy_(b)
-
-
-def _save(path: Path, net, average, optimiser, state) -> None:
-    temporary = path.with_suffix(".tmp")
-    torch.save(
-        {
-            "net": net.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "state": state,
-        },
-        temporary,
-    )
-    temporary.replace(path)
 
 
 def decode(raw: np.ndarray, floor: float = 0.05) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from checkpoints import follow, save
 from recogniser_data import CropStream, Shards, load_crops, rectify
 from recogniser_net import ALPHABET, PAD, RecogniserNet
 from torch import Tensor
@@ -88,7 +89,7 @@ def main() -> None:
         state["images"] += len(images)
         right += int((characters.argmax(-1) == slots).all(1).sum())
         seen += len(images)
-        _follow(average, net, min(0.9985, 1 - 1 / (10 + state["step"])))
+        follow(average, net, min(0.9985, 1 - 1 / (10 + state["step"])))
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
         if state["step"] % 100 == 0:
@@ -103,12 +104,12 @@ def main() -> None:
             )
             sums, right, seen = {}, 0, 0
         if time.monotonic() - last_save > 60:
-            _save(checkpoint, net, average, optimiser, state)
+            save(checkpoint, net, average, optimiser, state)
             last_save = time.monotonic()
         if time.monotonic() - last_eval > args.eval_every_s:
             note({"step": state["step"], "held_out": evaluate(average, held_out)})
             last_eval = time.monotonic()
-    _save(checkpoint, net, average, optimiser, state)
+    save(checkpoint, net, average, optimiser, state)
     note({"step": state["step"], "end": True, "held_out": evaluate(average, held_out)})
 
 
@@ -210,29 +211,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--eval-every-s", type=float, default=240.0)
     return parser.parse_args()
-
-
-def _follow(average: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:
-    with torch.no_grad():
-        for a, b in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-            if a.dtype.is_floating_point:
-                a.lerp_(b, 1 - keep)
-            else:
-                a.copy_(b)
-
-
-def _save(path: Path, net, average, optimiser, state) -> None:
-    temporary = path.with_suffix(".tmp")
-    torch.save(
-        {
-            "net": net.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "state": state,
-        },
-        temporary,
-    )
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

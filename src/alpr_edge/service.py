@@ -7,7 +7,6 @@ they meet, errors are counted, and the end is orderly.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -73,13 +72,14 @@ class Service:
         self._usage = usage
         self._min_confidence = min_confidence
         self._observer = observer
-        self._stopping = threading.Event()
+        self._stopping = False
         self._failures = 0
         self.tally = Tally()
 
     def stop(self) -> None:
         """End soon. Safe in a signal handler."""
-        self._stopping.set()
+        # A plain flag: an event's lock is not safe in a signal handler.
+        self._stopping = True
         self._source.stop()
 
     def run(self, *, drain_s: float = 5.0) -> int:
@@ -94,7 +94,7 @@ class Service:
         self._courier.start()
         try:
             for frame in self._source:
-                if self._stopping.is_set():
+                if self._stopping:
                     break
                 self._step(frame)
             if self._pipeline is not None:

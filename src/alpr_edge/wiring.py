@@ -235,7 +235,7 @@ def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSo
         username = _secret(source.username_env, "source.username_env", environment)
         password = _secret(source.password_env, "source.password_env", environment)
         return rtsp_source(
-            with_credentials(source.url, username, password) if username else source.url,
+            with_credentials(source.url, username, password),
             transport=source.transport,
             open_timeout_s=source.open_timeout_s,
             read_timeout_s=source.read_timeout_s,

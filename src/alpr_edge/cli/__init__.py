@@ -42,7 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (read, run, demo, config, models):
         module.register(commands)
-    shell = commands.add_parser("completion", help="print the tab completion for a shell")
+    shell = commands.add_parser(
+        "completion",
+        help="print the tab completion for a shell",
+        epilog='example: eval "$(alpr-edge completion bash)"',
+    )
     shell.add_argument("shell", choices=["bash", "zsh", "tcsh"])
     shell.set_defaults(call=_completion)
     return parser

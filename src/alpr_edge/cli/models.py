@@ -15,7 +15,9 @@ def register(commands: Any) -> None:
         ("list", "names, digests and metadata"),
         ("verify", "check every listed file's SHA-256 and load it"),
     ):
-        action = actions.add_parser(name, help=text, description=text)
+        action = actions.add_parser(
+            name, help=text, description=text, epilog=f"example: alpr-edge models {name}"
+        )
         action.add_argument("--folder", type=Path, help="instead of the shipped models")
         action.set_defaults(call=call)
 

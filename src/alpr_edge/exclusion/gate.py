@@ -155,12 +155,13 @@ class Gate:
 
     def shutdown(self, last: TrackStep) -> GateStep:
         """The source ends: release what needs no hold, destroy all that is open or held."""
+        unread = (Drop(DropReason.UNREAD),) * len(last.unread)
         if not self._protected:
-            return GateStep(tuple(self._release(c) for c in last.closed))
+            return GateStep(tuple(self._release(c) for c in last.closed), unread)
         held = self.held
         self._passes.clear()
         drops = (Drop(DropReason.SHUTDOWN),) * (held + len(last.closed))
-        return GateStep(drops=drops + (Drop(DropReason.UNREAD),) * len(last.unread))
+        return GateStep(drops=drops + unread)
 
     @property
     def held(self) -> int:
@@ -312,9 +313,9 @@ class Gate:
             if not p.is_open and now_ns - p.closed_ns > self._limits.hold_ns
         }
         too_long_ns = now_ns - self._limits.max_hold_ns
+        late = [p for p in self._passes.values() if p.closed and p.closed_ns < too_long_ns]
+        self._taint(late, DropReason.HELD_TOO_LONG)
         for one in [self._passes[i] for i in sorted(due)]:
-            if one.closed is not None and one.closed_ns < too_long_ns:
-                self._taint([one], DropReason.HELD_TOO_LONG)
             waiting = one.taint is None and not self._family(one) <= due
             if one.is_settled or waiting:
                 continue
