@@ -155,6 +155,7 @@ class DropReason(StrEnum):
 
     TOUCHES_MASK = "touches_mask"
     TOUCHES_BAND = "touches_band"
+    CROSSES_GATE = "crosses_gate"
     STARTED_IN_VIEW = "started_in_view"
     ENDED_IN_VIEW = "ended_in_view"
     KIN_TAINTED = "kin_tainted"

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import alpr_edge
-from alpr_edge.config.mask_file import MaskFile, mask_digest
+from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.errors import ConfigError
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
-from alpr_edge.exclusion.zones import Zones, make_zones
+from alpr_edge.exclusion.zones import Zones, rasterise
 from alpr_edge.pipeline import FindsPlates, Pipeline, ReadsPlates, read_still
 from alpr_edge.types import Drop, Frame, Sighting
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import Model, load_model
 from alpr_edge.vision.recogniser import Recogniser
 from alpr_edge.vision.tracker import Tracker, TrackerLimits
+from alpr_edge.zone_set import ZoneSet
 
 if TYPE_CHECKING:
     from alpr_edge.capture.port import FrameSource
@@ -48,7 +49,7 @@ class StillReader:
         self,
         detector: FindsPlates,
         recogniser: ReadsPlates,
-        masks: MaskFile,
+        masks: ZoneSet,
         min_confidence: float,
     ) -> None:
         self._detector = detector
@@ -69,7 +70,7 @@ class StillReader:
         )
 
     def _zones_for(self, size_px: tuple[int, int]) -> Zones:
-        zones = self._zones.pop(size_px, None) or _zones(self._masks, size_px, 0)
+        zones = self._zones.pop(size_px, None) or _zones(self._masks, size_px, 0.0)
         self._zones[size_px] = zones
         while len(self._zones) > _ZONES_KEPT:
             self._zones.popitem(last=False)
@@ -85,7 +86,7 @@ def make_still_reader(
         ConfigError: the mask file is missing or wrong.
         InferenceError, TrustError: a model is missing, broken or not the one listed.
     """
-    record = MaskFile((), nothing_protected=True)
+    record = ZoneSet(nothing_protected=True)
     if masks is not None:
         from alpr_edge.config.mask_store import load_masks
 
@@ -123,8 +124,7 @@ class Engine:
 
     def zones(self, size_px: tuple[int, int]) -> Zones:
         """The masks and the band for frames of this width and height."""
-        band_px = round(self._config.exclusion.band * size_px[0])
-        return _zones(self.masks, size_px, band_px)
+        return _zones(self.masks, size_px, self._config.exclusion.band)
 
     def pipeline(self, size_px: tuple[int, int]) -> Pipeline:
         """A pipeline for frames of this width and height."""
@@ -284,7 +284,7 @@ def gate_limits(config: DeviceConfig) -> GateLimits:
     )
 
 
-def load_mask_record(config: DeviceConfig) -> MaskFile:
+def load_mask_record(config: DeviceConfig) -> ZoneSet:
     """The device's mask record.
 
     Raises:
@@ -327,9 +327,9 @@ def _load(chosen: FilePath | str, default: str, threads: int, config: DeviceConf
     return load_model(path.name, folder=path.parent, threads=threads, providers=providers)
 
 
-def _zones(masks: MaskFile, size_px: tuple[int, int], band_px: int) -> Zones:
-    polygons = [mask.polygon for mask in masks.masks]
-    return make_zones(polygons, size_px=size_px, band_px=band_px, digest=mask_digest(masks))
+def _zones(masks: ZoneSet, size_px: tuple[int, int], least_band: float) -> Zones:
+    digest = mask_digest(masks)
+    return rasterise(masks, size_px=size_px, digest=digest, least_band=least_band)
 
 
 def _secret(name: str | None, key: str, environment: Mapping[str, str]) -> str | None:

@@ -18,8 +18,6 @@ from alpr_edge.config.mask_file import (
     MAX_MASK_BYTES,
     MAX_MASKS,
     MAX_POINTS,
-    MaskFile,
-    MaskPolygon,
     format_masks,
     mask_digest,
     parse_masks,
@@ -27,6 +25,7 @@ from alpr_edge.config.mask_file import (
 from alpr_edge.config.mask_store import load_device_masks, load_masks
 from alpr_edge.config.polygon import shape_problems
 from alpr_edge.errors import ConfigError, ExclusionError
+from alpr_edge.zone_set import GateLine, Taints, ZonePolygon, ZoneSet
 
 SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]
 
@@ -47,18 +46,63 @@ def problems(text: str | bytes) -> tuple[str, ...]:
 
 def test_masks() -> None:
     found = parse_masks(record(SQUARE, [[0, 0], [1, 0], [1, 1]]), source="x")
-    assert found == MaskFile(
+    assert found == ZoneSet(
         (
-            MaskPolygon("m0", ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.1, 0.5))),
-            MaskPolygon("m1", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))),
+            ZonePolygon("m0", ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.1, 0.5))),
+            ZonePolygon("m1", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))),
         ),
         nothing_protected=False,
     )
     assert all(type(value) is float for m in found.masks for p in m.polygon for value in p)
 
 
+FULL = """{"masks": [{"name": "yard", "polygon": [[0, 0], [0.5, 0], [0.5, 0.5], [0, 0.5]],
+    "holes": [[[0.1, 0.1], [0.2, 0.1], [0.2, 0.2]]]}],
+    "bands": [{"name": "mouth", "polygon": [[0.5, 0], [0.7, 0], [0.7, 0.4]]}],
+    "gates": [{"name": "kerb", "line": [[0.1, 0.8], [0.4, 0.8]], "taints": "left_to_right"},
+              {"name": "bollards", "line": [[0.6, 0.8], [0.7, 0.8], [0.7, 0.9]]}],
+    "margin": 0.01, "band": 0.03, "whole_frame": true}"""
+
+
+def test_holes_bands_gates_and_widths() -> None:
+    found = parse_masks(FULL, source="x")
+    assert found.masks[0].holes == (((0.1, 0.1), (0.2, 0.1), (0.2, 0.2)),)
+    assert found.bands == (ZonePolygon("mouth", ((0.5, 0.0), (0.7, 0.0), (0.7, 0.4))),)
+    assert found.gates == (
+        GateLine("kerb", ((0.1, 0.8), (0.4, 0.8)), Taints.LEFT_TO_RIGHT),
+        GateLine("bollards", ((0.6, 0.8), (0.7, 0.8), (0.7, 0.9)), Taints.BOTH),
+    )
+    assert (found.margin, found.band, found.whole_frame) == (0.01, 0.03, True)
+    assert parse_masks(format_masks(found), source="y") == found
+
+
+def test_problems_of_holes_bands_gates_and_widths() -> None:
+    text = """{"masks": [{"name": "a", "polygon": [[0, 0], [1, 0], [1, 1]],
+        "holes": [[[0, 0], [1, 1], [1, 0], [0, 1]], 5]}],
+        "bands": [{"name": "b", "polygon": [[0, 0], [1, 0], [1, 1]], "holes": []}],
+        "gates": [{"name": "c", "line": [[0, 0]]},
+                  {"name": "d", "line": [[0, 0], [0, 0]], "taints": "in"}],
+        "margin": -0.1, "band": NaN}"""
+    assert problems(text) == (
+        "margin: must be within 0 and 0.25 of the frame's width",
+        "band: must be within 0 and 0.25 of the frame's width",
+        "masks[0].holes[0]: crosses or touches itself: segment 0 meets segment 2",
+        "masks[0].holes[1]: must be a list of points [x, y]",
+        'bands[0]."holes": unknown key; known are name, polygon',
+        "gates[0].line: has 1 points, 2 to 256 are possible",
+        "gates[1].line: points 0 and 1 are equal",
+        "gates[1].taints: must be one of both, left_to_right, right_to_left",
+    )
+
+
+def test_a_gate_alone_protects() -> None:
+    text = '{"masks": [], "gates": [{"name": "g", "line": [[0, 0], [1, 1]]}]}'
+    assert not parse_masks(text, source="x").nothing_protected
+    assert parse_masks('{"masks": [], "whole_frame": true}', source="x").whole_frame
+
+
 def test_nothing_protected_must_be_said() -> None:
-    assert parse_masks('{"masks": [], "nothing_protected": true}', source="x") == MaskFile((), True)
+    assert parse_masks('{"masks": [], "nothing_protected": true}', source="x") == ZoneSet((), True)
     empty = 'masks: empty without the statement "nothing_protected": true'
     assert problems('{"masks": []}') == (empty,)
     assert problems('{"masks": [], "nothing_protected": false}') == (empty,)
@@ -82,7 +126,8 @@ def test_every_problem_at_once() -> None:
         7
     ], "nothing_protected": "no", "x": 1}"""
     assert problems(text) == (
-        '"x": unknown key; known are masks, nothing_protected',
+        '"x": unknown key; known are masks, nothing_protected, bands, gates, margin, band, '
+        "whole_frame",
         "nothing_protected: must be true or false",
         "masks[0].polygon: crosses or touches itself: segment 0 meets segment 2",
         "masks[1].polygon[1]: y 1.5 is outside 0 to 1: clamp it to the frame's edge",
@@ -91,7 +136,7 @@ def test_every_problem_at_once() -> None:
         "masks[1].polygon[4]: must be a point [x, y]",
         "masks[1].polygon[5]: y -1e-09 is outside 0 to 1: clamp it to the frame's edge",
         'masks[1].name: "a" is also masks[0]',
-        'masks[2]."nam": unknown key; known are name, polygon',
+        'masks[2]."nam": unknown key; known are name, polygon, holes',
         "masks[2].name: missing",
         "masks[2].polygon: missing",
         "masks[3].name: must be text of 1 to 64 characters",
@@ -239,8 +284,8 @@ def test_formatting_and_parsing_are_inverse(
 ) -> None:
     assume(name.isprintable() and name.strip())
     good = [tuple(p) for p in polygons if not shape_problems(tuple(p))]
-    masks = tuple(MaskPolygon(f"{name}{i}", polygon) for i, polygon in enumerate(good))
-    one = MaskFile(masks, nothing_protected=not masks)
+    masks = tuple(ZonePolygon(f"{name}{i}", polygon) for i, polygon in enumerate(good))
+    one = ZoneSet(masks, nothing_protected=not masks)
     assert parse_masks(format_masks(one), source="x") == one
     assert mask_digest(parse_masks(format_masks(one), source="x")) == mask_digest(one)
 
@@ -267,7 +312,24 @@ _JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=5)
         | st.dictionaries(
-            st.sampled_from(["masks", "name", "polygon", "nothing_protected", "x"]), inner
+            st.sampled_from(
+                [
+                    "masks",
+                    "name",
+                    "polygon",
+                    "nothing_protected",
+                    "gates",
+                    "line",
+                    "bands",
+                    "holes",
+                    "taints",
+                    "band",
+                    "margin",
+                    "whole_frame",
+                    "x",
+                ]
+            ),
+            inner,
         )
     ),
     max_leaves=20,
@@ -284,7 +346,7 @@ def test_random_json_is_refused_or_sound(value: Any, wrapped: bool) -> None:
         assert lines
         assert all(line.isprintable() for line in lines)
     else:
-        assert found.nothing_protected == (not found.masks)
+        assert found.nothing_protected == found.is_empty
 
 
 @pytest.mark.parametrize("name", ["example", "nothing-protected", "street"])

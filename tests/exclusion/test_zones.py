@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpr_edge.exclusion.zones import grow, make_zones, touches
+from alpr_edge.exclusion.zones import crosses, grow, make_zones, rasterise, touches
+from alpr_edge.zone_set import GateLine, Taints, ZonePolygon, ZoneSet
 
 SIZE = (48, 32)
 
@@ -128,3 +129,104 @@ def test_touch_sees_what_of_a_hull_lies_in_the_frame(quad, mask):
         cells = np.floor(walk[inside]).astype(int)
         if (made.core[cells[:, 1], cells[:, 0]] > 0).any():
             assert touches(made.core, quad_px)
+
+
+BOX = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8))
+HOLE = ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6))
+
+
+def pixels(zone_set: ZoneSet, size=(100, 100), **more):
+    return rasterise(zone_set, size_px=size, digest="d", **more)
+
+
+def test_a_hole_is_free_inside_and_never_its_outline():
+    core = pixels(ZoneSet((ZonePolygon("a", BOX, (HOLE,)),))).core
+    assert not core[45:56, 45:56].any()
+    assert core[39:41, 40:60].all()
+    assert core[40:60, 59:61].all()
+    assert core[30, 30] == 255
+
+
+def test_a_hole_frees_nothing_of_another_mask():
+    both = ZoneSet((ZonePolygon("a", BOX, (HOLE,)), ZonePolygon("b", BOX)))
+    assert pixels(both).core[50, 50] == 255
+
+
+@given(polygon, polygon)
+def test_a_hole_never_frees_more_than_itself(outer, hole):
+    whole = pixels(ZoneSet((ZonePolygon("a", tuple(outer)),)), SIZE).core
+    holed = pixels(ZoneSet((ZonePolygon("a", tuple(outer), (tuple(hole),)),)), SIZE).core
+    inside = pixels(ZoneSet((ZonePolygon("h", tuple(hole)),)), SIZE).core
+    assert (holed <= whole).all()
+    assert (inside[(whole > 0) & (holed == 0)] > 0).all()
+    walked = touched_by_sampling(np.array(hole) * SIZE)
+    assert holed[walked & (whole > 0)].all()
+
+
+def test_margin_widens_the_core_and_band_comes_on_top():
+    made = pixels(ZoneSet((ZonePolygon("a", BOX),), margin=0.05, band=0.1))
+    assert made.core[15, 50] == 255
+    assert made.core[12, 50] == 0
+    assert made.band[5, 50] == 255
+    assert made.band[2, 50] == 0
+
+
+def test_the_device_may_widen_the_band_and_not_narrow_it():
+    zone_set = ZoneSet((ZonePolygon("a", BOX),), band=0.1)
+    assert (pixels(zone_set, least_band=0.01).band == pixels(zone_set).band).all()
+    assert pixels(zone_set, least_band=0.15).band.sum() > pixels(zone_set).band.sum()
+
+
+def test_bands_and_gates_taint_but_blank_nothing():
+    zone_set = ZoneSet(
+        bands=(ZonePolygon("b", BOX),), gates=(GateLine("g", ((0.0, 0.9), (1.0, 0.95))),)
+    )
+    made = pixels(zone_set)
+    assert not made.core.any()
+    assert made.band[50, 50] == made.band[92, 50] == 255
+    assert made.protected
+
+
+def test_the_whole_frame():
+    made = pixels(ZoneSet(whole_frame=True))
+    assert made.core.all()
+    assert made.band.all()
+
+
+def test_a_one_way_line_blanks_and_bands_nothing_but_protects():
+    made = pixels(ZoneSet(gates=(GateLine("g", ((0.0, 0.5), (1.0, 0.5)), Taints.LEFT_TO_RIGHT),)))
+    assert not made.band.any()
+    assert made.protected
+
+
+UP = np.array([[40, 30], [50, 30], [50, 34], [40, 34]], np.float32)
+DOWN = UP + np.array([0, 40], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("taints", "down", "up"),
+    [(Taints.LEFT_TO_RIGHT, True, False), (Taints.RIGHT_TO_LEFT, False, True)],
+)
+def test_only_the_stated_direction_taints(taints, down, up):
+    # Drawn from left to right, the upper side is the left one.
+    line = pixels(ZoneSet(gates=(GateLine("g", ((0.0, 0.5), (1.0, 0.5)), taints),))).one_way[0]
+    assert crosses(line, UP, DOWN) is down
+    assert crosses(line, DOWN, UP) is up
+    assert not crosses(line, UP, UP + 5)
+
+
+def test_a_crossing_that_is_not_clear_taints():
+    line = pixels(
+        ZoneSet(gates=(GateLine("g", ((0.0, 0.5), (1.0, 0.5)), Taints.LEFT_TO_RIGHT),))
+    ).one_way[0]
+    onto = UP + np.array([0, 20], np.float32)
+    assert crosses(line, onto, UP)
+    assert crosses(line, onto, onto)
+    assert crosses(line, UP, np.full((4, 2), np.nan, np.float32))
+
+
+def test_nothing_given_must_be_stated():
+    with pytest.raises(ValueError, match="nothing_protected"):
+        ZoneSet()
+    with pytest.raises(ValueError, match="nothing_protected"):
+        ZoneSet(whole_frame=True, nothing_protected=True)

@@ -1,10 +1,17 @@
-"""Mask records: JSON text → frozen `MaskFile`, or one `ConfigError` with every problem in it.
+"""Mask records: JSON text → frozen `ZoneSet`, or one `ConfigError` with every problem in it.
 
     {"masks": [{"name": "gate", "polygon": [[0.1, 0.2], [0.4, 0.2], [0.4, 0.7]]}]}
     {"masks": [], "nothing_protected": true}
 
-x and y are fractions of the frame, origin top left. Pure: `mask_store` reads the file, `polygon`
-judges shapes, `exclusion` rasterises them. Rules:
+Optional keys: `holes` (a list of polygons) in a mask; beside `masks`:
+
+    "bands": [{"name": "mouth", "polygon": [...]}],
+    "gates": [{"name": "kerb", "line": [[0.1, 0.5], [0.4, 0.5]], "taints": "both"}],
+    "margin": 0.005, "band": 0.02, "whole_frame": false
+
+x and y are fractions of the frame, origin top left; `margin` and `band` are fractions of its width.
+What they mean: `alpr_edge.zone_set`. Pure: `mask_store` reads the file, `polygon` judges shapes,
+`exclusion` rasterises them. Rules:
 
 - Nothing is repaired. A point outside 0..1 is not clamped, a crossing not untangled: what a person
   drew and what is blanked must be the same thing.
@@ -19,38 +26,28 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from alpr_edge.config.polygon import Polygon, shape_problems
 from alpr_edge.errors import ConfigError
+from alpr_edge.zone_set import GateLine, Taints, ZonePolygon, ZoneSet
 
 MAX_MASK_BYTES: Final = 1 << 20
 MAX_MASKS: Final = 128
 MAX_POINTS: Final = 256
 """Enough to trace a facade by hand; bounds the check for crossings to 33,000 pairs of edges."""
+MAX_HOLES: Final = 16
 MAX_NAME: Final = 64
+MAX_WIDTH: Final = 0.25
+"""Widest margin and band: a quarter of the frame's width."""
 MAX_PROBLEMS: Final = 100
 _HINT: Final = "see configs/masks/example.json; x and y are fractions of the frame, 0 to 1"
 
 
-@dataclass(frozen=True, slots=True)
-class MaskPolygon:
-    """One mask: at least three points, not crossing itself, closed without repeating the first."""
-
-    name: str
-    polygon: Polygon
+_KEYS: Final = ("masks", "nothing_protected", "bands", "gates", "margin", "band", "whole_frame")
 
 
-@dataclass(frozen=True, slots=True)
-class MaskFile:
-    """A mask record. `nothing_protected` is true exactly where `masks` is empty."""
-
-    masks: tuple[MaskPolygon, ...]
-    nothing_protected: bool
-
-
-def parse_masks(text: str | bytes, *, source: str) -> MaskFile:
+def parse_masks(text: str | bytes, *, source: str) -> ZoneSet:
     """The mask record in a JSON document.
 
     Args:
@@ -64,23 +61,36 @@ def parse_masks(text: str | bytes, *, source: str) -> MaskFile:
         _refuse(source, [f"larger than {MAX_MASK_BYTES} bytes"])
     record = _json(text, source)
     problems: list[str] = []
-    masks = tuple(_masks(record, problems))
-    if problems:
+    found = _record(record, problems)
+    if problems or found is None:
         _refuse(source, problems)
-    return MaskFile(masks, nothing_protected=not masks)
+    return found
 
 
-def format_masks(record: MaskFile) -> str:
+def format_masks(record: ZoneSet) -> str:
     """Canonical JSON of a record. `parse_masks(format_masks(r), source=…) == r`."""
-    values: dict[str, Any] = {
-        "masks": [{"name": m.name, "polygon": [list(p) for p in m.polygon]} for m in record.masks]
-    }
-    if record.nothing_protected:
-        values["nothing_protected"] = True
+    values: dict[str, Any] = {"masks": [_region_values(mask) for mask in record.masks]}
+    if record.bands:
+        values["bands"] = [_region_values(band) for band in record.bands]
+    if record.gates:
+        values["gates"] = [
+            {"name": g.name, "line": [list(p) for p in g.line], "taints": g.taints.value}
+            for g in record.gates
+        ]
+    for key in ("margin", "band", "whole_frame", "nothing_protected"):
+        if getattr(record, key):
+            values[key] = getattr(record, key)
     return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def mask_digest(record: MaskFile) -> str:
+def _region_values(region: ZonePolygon) -> dict[str, Any]:
+    values: dict[str, Any] = {"name": region.name, "polygon": [list(p) for p in region.polygon]}
+    if region.holes:
+        values["holes"] = [[list(p) for p in hole] for hole in region.holes]
+    return values
+
+
+def mask_digest(record: ZoneSet) -> str:
     """SHA-256 in hex of the canonical JSON: the same masks, the same digest."""
     return hashlib.sha256(format_masks(record).encode("ascii")).hexdigest()
 
@@ -113,83 +123,160 @@ def _json(text: str | bytes, source: str) -> Any:
     return record
 
 
-def _masks(record: Any, problems: list[str]) -> Iterator[MaskPolygon]:
-    """The masks that are sound, and all problems of the others."""
+def _record(record: Any, problems: list[str]) -> ZoneSet | None:
+    """The record if it is sound; all its problems if not."""
     if not isinstance(record, dict):
         problems.append('must be an object with the key "masks"')
-        return
+        return None
     problems += [
-        f"{_show(key)}: unknown key; known are masks, nothing_protected"
+        f"{_show(key)}: unknown key; known are {', '.join(_KEYS)}"
         for key in record
-        if key not in ("masks", "nothing_protected")
+        if key not in _KEYS
     ]
-    stated = record.get("nothing_protected", False)
-    if not isinstance(stated, bool):
-        problems.append("nothing_protected: must be true or false")
-    entries = record.get("masks")
+    stated = _flag(record, "nothing_protected", problems)
+    whole = _flag(record, "whole_frame", problems)
+    widths = [_width(record, key, problems) for key in ("margin", "band")]
+    known = len(problems)
+    if "masks" not in record:
+        problems.append("masks: missing")
+    masks = tuple(_named(record, "masks", ("polygon", "holes"), problems))
+    bands = tuple(_named(record, "bands", ("polygon",), problems))
+    gates = tuple(_named(record, "gates", ("line", "taints"), problems))
+    empty = not (whole or any(record.get(key) for key in ("masks", "bands", "gates")))
+    if empty and stated is not True and len(problems) == known:
+        problems.append('masks: empty without the statement "nothing_protected": true')
+    if not empty and stated is True:
+        problems.append("nothing_protected: true contradicts the masks that are given")
+    if problems:
+        return None
+    return ZoneSet(
+        tuple(ZonePolygon(name, *parts) for name, parts in masks),
+        nothing_protected=stated,
+        bands=tuple(ZonePolygon(name, *parts) for name, parts in bands),
+        gates=tuple(GateLine(name, *parts) for name, parts in gates),
+        margin=widths[0],
+        band=widths[1],
+        whole_frame=whole,
+    )
+
+
+def _flag(record: dict[str, Any], key: str, problems: list[str]) -> bool:
+    value = record.get(key, False)
+    if not isinstance(value, bool):
+        problems.append(f"{key}: must be true or false")
+        return False
+    return value
+
+
+def _width(record: dict[str, Any], key: str, problems: list[str]) -> float:
+    value = record.get(key, 0.0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        problems.append(f"{key}: must be a number")
+    elif not 0 <= value <= MAX_WIDTH:  # also what is not a number (NaN)
+        problems.append(f"{key}: must be within 0 and {MAX_WIDTH} of the frame's width")
+    else:
+        return value + 0.0
+    return 0.0
+
+
+def _named(
+    record: dict[str, Any], key: str, known: tuple[str, ...], problems: list[str]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Name and parts of every sound entry of a list, and all problems of the others."""
+    entries = record.get(key, [])
     if not isinstance(entries, list):
-        problems.append("masks: must be a list" if "masks" in record else "masks: missing")
+        problems.append(f"{key}: must be a list")
         return
     if len(entries) > MAX_MASKS:
-        problems.append(f"masks: {len(entries)} masks, at most {MAX_MASKS} are possible")
+        problems.append(f"{key}: {len(entries)} {key}, at most {MAX_MASKS} are possible")
         return
-    if not entries and stated is not True:
-        problems.append('masks: empty without the statement "nothing_protected": true')
-    if entries and stated is True:
-        problems.append("nothing_protected: true contradicts the masks that are given")
     names: dict[str, int] = {}
     for index, entry in enumerate(entries):
-        mask = _mask(entry, f"masks[{index}]", problems)
+        where = f"{key}[{index}]"
+        found: list[str] = []
+        parts = _entry(entry, where, known, found)
+        problems += found
         name = entry.get("name") if isinstance(entry, dict) else None
         if isinstance(name, str) and names.setdefault(name, index) != index:
-            problems.append(f"masks[{index}].name: {_show(name)} is also masks[{names[name]}]")
-        if mask is not None:
-            yield mask
+            problems.append(f"{where}.name: {_show(name)} is also {key}[{names[name]}]")
+        if not found:
+            yield str(name), parts
 
 
-def _mask(entry: Any, where: str, problems: list[str]) -> MaskPolygon | None:
+def _entry(entry: Any, where: str, known: tuple[str, ...], problems: list[str]) -> tuple[Any, ...]:
     if not isinstance(entry, dict):
-        problems.append(f"{where}: must be an object with name and polygon")
-        return None
-    found = [
-        f"{where}.{_show(key)}: unknown key; known are name, polygon"
+        problems.append(f"{where}: must be an object with name and {known[0]}")
+        return ()
+    problems += [
+        f"{where}.{_show(key)}: unknown key; known are name, {', '.join(known)}"
         for key in entry
-        if key not in ("name", "polygon")
+        if key not in ("name", *known)
     ]
     name = entry.get("name")
     if "name" not in entry:
-        found.append(f"{where}.name: missing")
+        problems.append(f"{where}.name: missing")
     elif not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
-        found.append(f"{where}.name: must be text of 1 to {MAX_NAME} characters")
+        problems.append(f"{where}.name: must be text of 1 to {MAX_NAME} characters")
     elif not name.isprintable() or not name.strip():
-        found.append(f"{where}.name: must be printable and not blank")
-    polygon = _polygon(entry, f"{where}.polygon", found)
-    problems += found
-    return MaskPolygon(str(name), polygon) if not found else None
+        problems.append(f"{where}.name: must be printable and not blank")
+    if known[0] == "line":
+        line = _points(entry, "line", f"{where}.line", 2, problems)
+        return line, _taints(entry, where, problems)
+    polygon = _polygon(entry, "polygon", f"{where}.polygon", problems)
+    return polygon, _holes(entry, where, problems)
 
 
-def _polygon(entry: dict[str, Any], where: str, problems: list[str]) -> Polygon:
-    if "polygon" not in entry:
+def _holes(entry: dict[str, Any], where: str, problems: list[str]) -> tuple[Polygon, ...]:
+    raw = entry.get("holes", [])
+    if not isinstance(raw, list) or len(raw) > MAX_HOLES:
+        problems.append(f"{where}.holes: must be a list of at most {MAX_HOLES} polygons")
+        return ()
+    named = {f"holes[{index}]": hole for index, hole in enumerate(raw)}
+    return tuple(_polygon(named, key, f"{where}.{key}", problems) for key in named)
+
+
+def _taints(entry: dict[str, Any], where: str, problems: list[str]) -> Taints:
+    value = entry.get("taints", Taints.BOTH.value)
+    if value not in list(Taints):
+        problems.append(f"{where}.taints: must be one of {', '.join(Taints)}")
+        return Taints.BOTH
+    return Taints(value)
+
+
+def _polygon(entry: dict[str, Any], key: str, where: str, problems: list[str]) -> Polygon:
+    before = len(problems)
+    points = _points(entry, key, where, 3, problems)
+    if len(problems) == before:
+        problems += [f"{where}: {problem}" for problem in shape_problems(points)]
+    return points
+
+
+def _points(
+    entry: dict[str, Any], key: str, where: str, least: int, problems: list[str]
+) -> Polygon:
+    if key not in entry:
         problems.append(f"{where}: missing")
         return ()
-    raw = entry["polygon"]
+    raw = entry[key]
     if not isinstance(raw, list):
         problems.append(f"{where}: must be a list of points [x, y]")
         return ()
-    if not 3 <= len(raw) <= MAX_POINTS:
-        problems.append(f"{where}: has {len(raw)} points, 3 to {MAX_POINTS} are possible")
+    if not least <= len(raw) <= MAX_POINTS:
+        problems.append(f"{where}: has {len(raw)} points, {least} to {MAX_POINTS} are possible")
         return ()
-    points = []
-    bad = []
+    points: list[tuple[float, float]] = []
     for index, point in enumerate(raw):
         trouble = _point_trouble(point)
         if trouble:
-            bad.append(f"{where}[{index}]: {trouble}")
+            problems.append(f"{where}[{index}]: {trouble}")
         else:
             points.append((point[0] + 0.0, point[1] + 0.0))  # -0.0 becomes 0.0
-    if not bad:
-        bad = [f"{where}: {problem}" for problem in shape_problems(tuple(points))]
-    problems += bad
+    if least == 2:
+        problems += [
+            f"{where}: points {i} and {i + 1} are equal"
+            for i in range(len(points) - 1)
+            if points[i] == points[i + 1]
+        ]
     return tuple(points)
 
 

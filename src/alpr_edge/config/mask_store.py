@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 
 from alpr_edge.config.files import FileTrouble, display_name, read_regular_file
-from alpr_edge.config.mask_file import MAX_MASK_BYTES, MaskFile, parse_masks
+from alpr_edge.config.mask_file import MAX_MASK_BYTES, parse_masks
 from alpr_edge.errors import ConfigError, ExclusionError
+from alpr_edge.zone_set import ZoneSet
 
 
-def load_masks(path: str | os.PathLike[str]) -> MaskFile:
+def load_masks(path: str | os.PathLike[str]) -> ZoneSet:
     """The mask record in a file, for tools of the bench.
 
     Raises:
@@ -32,7 +33,7 @@ def load_masks(path: str | os.PathLike[str]) -> MaskFile:
     return parse_masks(data, source=source)
 
 
-def load_device_masks(path: str | os.PathLike[str]) -> MaskFile:
+def load_device_masks(path: str | os.PathLike[str]) -> ZoneSet:
     """The mask record of a device. Without one nothing is read.
 
     Raises:

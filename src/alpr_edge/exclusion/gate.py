@@ -30,7 +30,7 @@ from typing import final
 
 import numpy as np
 
-from alpr_edge.exclusion.zones import Zones, grow, touches
+from alpr_edge.exclusion.zones import Zones, crosses, grow, touches
 from alpr_edge.types import ClosedTrack, Drop, DropReason, Quad, Sighting, TrackStep
 
 _SEAL = object()
@@ -199,6 +199,8 @@ class Gate:
             self._taint([one], DropReason.TOUCHES_MASK)
         elif touches(self._zones.band, swept):
             self._taint([one], DropReason.TOUCHES_BAND)
+        elif any(crosses(line, quads[0], quads[-1]) for line in self._zones.one_way):
+            self._taint([one], DropReason.CROSSES_GATE)
 
     def _judge_end(self, one: _Pass, quad: Quad, motion: Quad, reason: DropReason) -> bool:
         """Whether a pass may begin or end at `quad`, moving by `motion` a frame; taints if not.

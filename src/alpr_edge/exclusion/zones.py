@@ -1,9 +1,9 @@
-"""Protected zones of one camera at one frame size: core mask and taint band as rasters.
+"""Protected zones of one camera at one frame size: core mask, taint band and gate lines in pixels.
 
 Rules:
-- Rounding is outwards everywhere: a pixel that a polygon touches at all belongs to the zone, and a
-  quad touches a zone when any pixel that it touches does. A larger polygon or band never frees a
-  pixel (N4).
+- Rounding is outwards everywhere: a pixel that a polygon touches at all belongs to the zone, one
+  that a hole's outline touches too, and a quad touches a zone when any pixel that it touches does.
+  A larger polygon, margin or band never frees a pixel (N4).
 - Quads are grown by `QUAD_GROWTH` before they are tested: the detector's corners are not exact.
 - Numbers that are not finite touch everything (fail closed).
 
@@ -14,12 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge.types import Quad
+from alpr_edge.zone_set import GateLine, Ring, Taints, ZonePolygon, ZoneSet
 
 Polygon = Sequence[tuple[float, float]]
 """Corners in parts of the frame, 0..1, origin top left."""
@@ -38,12 +41,26 @@ _FARTHEST_PX = 30_000.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OneWayLine:
+    """A gate line of which only one direction taints.
+
+    Attributes:
+        points: `(N, 2)` float64 pixels. Seen along the line, a crossing from right to left taints;
+            lines of the other direction are turned round.
+    """
+
+    points: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Zones:
     """What is protected in a frame of `width_px` × `height_px`.
 
     Attributes:
         core: `(H, W)` uint8, 255 where pixels are blanked, read-only.
-        band: `(H, W)` uint8, 255 where vehicles taint their track: core and the ring round it.
+        band: `(H, W)` uint8, 255 where vehicles taint their track: core, the ring round it, band
+            polygons, and gate lines that taint both ways. Read-only.
+        one_way: gate lines that taint in one direction.
         digest: identifies the mask record this was made from.
     """
 
@@ -52,11 +69,49 @@ class Zones:
     core: NDArray[np.uint8]
     band: NDArray[np.uint8]
     digest: str
+    one_way: tuple[OneWayLine, ...] = ()
 
     @property
     def protected(self) -> bool:
         """Whether anything at all is protected in this view."""
-        return bool(self.band.any())
+        return bool(self.one_way) or bool(self.band.any())
+
+
+def rasterise(
+    zone_set: ZoneSet, *, size_px: tuple[int, int], digest: str, least_band: float = 0.0
+) -> Zones:
+    """The zones of a commissioned set at one frame size.
+
+    Args:
+        zone_set: what is protected.
+        size_px: width and height of the frame.
+        digest: identifies the mask record.
+        least_band: band width, as a part of the frame's width, that the device asks for at least.
+
+    Raises:
+        ValueError: on an empty frame or negative widths.
+    """
+    width, height = size_px
+    band = max(zone_set.band, least_band)
+    # Written so that a width that is no number is refused.
+    if width < 1 or height < 1 or not min(zone_set.margin, zone_set.band, least_band) >= 0:
+        raise ValueError(f"no zones for a frame of {width}x{height}, band {band}")
+    core = np.zeros((height, width), np.uint8)
+    if zone_set.whole_frame:
+        core[:] = 255
+    for mask in zone_set.masks:
+        np.maximum(core, _region(mask, size_px), out=core)
+    core = _dilate(core, ceil(zone_set.margin * width))
+    tainting = _dilate(core, ceil(band * width))
+    for region in zone_set.bands:
+        np.maximum(tainting, _region(region, size_px), out=tainting)
+    for gate in zone_set.gates:
+        if gate.taints is Taints.BOTH:
+            np.maximum(tainting, _outline(_scaled(gate.line, size_px), size_px), out=tainting)
+    one_way = tuple(_one_way(g, size_px) for g in zone_set.gates if g.taints is not Taints.BOTH)
+    core.setflags(write=False)
+    tainting.setflags(write=False)
+    return Zones(width, height, core, tainting, digest, one_way)
 
 
 def make_zones(
@@ -67,30 +122,20 @@ def make_zones(
     digest: str,
     margin_px: int = 0,
 ) -> Zones:
-    """Rasterise mask polygons for a frame of `size_px` (width, height).
-
-    Args:
-        polygons: masks in parts of the frame.
-        size_px: width and height of the frame.
-        band_px: width of the taint band round the core.
-        digest: identifies the mask record.
-        margin_px: grows the core mask itself.
+    """Plain mask polygons for a frame of `size_px` (width, height); widths in pixels.
 
     Raises:
         ValueError: on an empty frame or negative widths.
     """
-    width, height = size_px
-    if width < 1 or height < 1 or band_px < 0 or margin_px < 0:
-        raise ValueError(f"no zones for a frame of {width}x{height}, band {band_px}")
-    core = np.zeros((height, width), np.uint8)
-    scale = np.array([width, height], np.float64)
-    for polygon in polygons:
-        _fill(core, np.asarray(polygon, np.float64) * scale)
-    core = _dilate(core, margin_px)
-    band = _dilate(core, band_px)
-    core.setflags(write=False)
-    band.setflags(write=False)
-    return Zones(width, height, core, band, digest)
+    masks = tuple(ZonePolygon(str(i), tuple(polygon)) for i, polygon in enumerate(polygons))
+    width = max(size_px[0], 1)
+    zone_set = ZoneSet(
+        masks,
+        nothing_protected=not masks,
+        margin=_whole(margin_px, width),
+        band=_whole(band_px, width),
+    )
+    return rasterise(zone_set, size_px=size_px, digest=digest)
 
 
 def touches(raster: NDArray[np.uint8], points: NDArray[np.floating]) -> bool:
@@ -120,6 +165,32 @@ def touches(raster: NDArray[np.uint8], points: NDArray[np.floating]) -> bool:
     return bool(cv2.bitwise_and(shape, window).any())
 
 
+def crosses(line: OneWayLine, before: Quad, after: Quad) -> bool:
+    """Whether a corner moves over a one-way line in the direction that taints, or may have.
+
+    Args:
+        before, after: `(4, 2)` the plate's corners in pixels, in the same order.
+    """
+    start, end = before.astype(np.float64)[:, None], after.astype(np.float64)[:, None]
+    a, b = line.points[None, :-1], line.points[None, 1:]
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return True
+    # In a picture whose y runs down, a point to the left of a-b has a negative cross product.
+    was, now = _side(a, b, start), _side(a, b, end)
+    from_here, to_there = _side(start, end, a), _side(start, end, b)
+    meets = (was * now <= 0) & (from_here * to_there <= 0)
+    freely = (was < 0) & (now > 0)
+    return bool((meets & ~freely).any())
+
+
+def _side(
+    a: NDArray[np.float64], b: NDArray[np.float64], point: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    along, to = b - a, point - a
+    side: NDArray[np.float64] = along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0]
+    return side
+
+
 def grow(quad: Quad) -> Quad:
     """The quad grown about its centre by `QUAD_GROWTH`, and by one pixel at least."""
     centre = quad.mean(0)
@@ -127,6 +198,49 @@ def grow(quad: Quad) -> Quad:
     length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)[:, None]
     grown = centre + away * np.maximum(1 + 2 * QUAD_GROWTH, 1 + np.sqrt(2.0) / length)
     return np.asarray(grown, np.float32)
+
+
+def _whole(pixels: int, width: int) -> float:
+    """The part of the width that `rasterise` rounds up to exactly so many pixels."""
+    return (pixels - 0.5) / width if pixels > 0 else float(pixels)
+
+
+def _scaled(ring: Ring, size_px: tuple[int, int]) -> NDArray[np.float64]:
+    return np.asarray(ring, np.float64).reshape(-1, 2) * np.array(size_px, np.float64)
+
+
+def _region(region: ZonePolygon, size_px: tuple[int, int]) -> NDArray[np.uint8]:
+    """Every pixel that the region touches; a hole frees only what it covers wholly."""
+    raster = np.zeros(size_px[::-1], np.uint8)
+    _fill(raster, _scaled(region.polygon, size_px))
+    for hole in region.holes:
+        points = _scaled(hole, size_px)
+        if np.isfinite(points).all():
+            within = np.zeros_like(raster)
+            _fill(within, points)
+            within[_outline(_closed(points), size_px) > 0] = 0
+            raster[within > 0] = 0
+    # An outer ring's own edge stays, whatever a hole covers.
+    return np.maximum(raster, _outline(_closed(_scaled(region.polygon, size_px)), size_px))
+
+
+def _closed(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([points, points[:1]])
+
+
+def _outline(points: NDArray[np.float64], size_px: tuple[int, int]) -> NDArray[np.uint8]:
+    """Every pixel that an open line of points touches, and their neighbours."""
+    raster = np.zeros(size_px[::-1], np.uint8)
+    for a, b in pairwise(points):
+        _fill(raster, np.stack([a, b, a]))
+    return raster
+
+
+def _one_way(gate: GateLine, size_px: tuple[int, int]) -> OneWayLine:
+    points = _scaled(gate.line, size_px)
+    if gate.taints is Taints.LEFT_TO_RIGHT:
+        points = points[::-1]
+    return OneWayLine(points)
 
 
 def _fill(raster: NDArray[np.uint8], points_px: NDArray[np.float64]) -> None:
@@ -148,7 +262,7 @@ def _fill(raster: NDArray[np.uint8], points_px: NDArray[np.float64]) -> None:
 
 def _dilate(raster: NDArray[np.uint8], radius_px: int) -> NDArray[np.uint8]:
     if radius_px == 0:
-        return raster
+        return raster.copy()
     # A square is never smaller than the disc; two passes of one row and one column are fast.
     side = 2 * radius_px + 1
     grown = cv2.dilate(raster, np.ones((1, side), np.uint8))
