@@ -72,6 +72,30 @@ class DigestMismatch(TrustError):
     code = "trust.digest"
 
 
+class BadSignature(TrustError):
+    """Not signed, not by a key that counts here, or changed after signing."""
+
+    code = "trust.signature"
+
+
+class Expired(TrustError):
+    """Signed, but not valid at this time."""
+
+    code = "trust.expired"
+
+
+class Rollback(TrustError):
+    """Signed, but older than what has been here already."""
+
+    code = "trust.rollback"
+
+
+class KeyUnusable(TrustError):
+    """A key file that is missing, open to others, or no key."""
+
+    code = "trust.key.invalid"
+
+
 class CaptureError(AlprEdgeError):
     """A picture or a camera that gives no usable frame."""
 
