@@ -34,7 +34,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	  { echo "alpr-edge needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 2; }
-	@echo "setting up $(VENV) (about 500 MB, a minute the first time; again only when the lock changes)"
+	@echo "setting up $(VENV) (about 800 MB, a minute the first time; again only when the lock changes)"
 	@grep -qsxF "$(CURDIR)" $@ || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $@
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes -r requirements/dev.lock
@@ -61,8 +61,14 @@ fix: $(STAMP) ## format, repair what ruff can, write docs/errors.md anew
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/python scripts/error_codes.py --write
 
-bench: $(STAMP) ## milliseconds per stage, start-up, memory; writes out/bench.json
+# With --photos the peers run too, in an environment of their own.
+bench: $(STAMP) $(if $(findstring --photos,$(ARGS)),.venv-bench/.set-up) ## milliseconds, start-up, memory; with ARGS="--photos DIR --labels FILE.jsonl" beside RapidOCR
 	@$(BIN)/python -m bench $(ARGS)
+
+.venv-bench/.set-up: requirements/bench.lock
+	@$(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r $<
+	@touch $@
 
 wheel: $(STAMP) ## dist/alpr_edge-….whl with the models in it
 	@$(BIN)/python -m hatchling build -t wheel -d dist
@@ -78,6 +84,7 @@ lock: .venv-lock/.set-up ## the lock files anew from pyproject.toml (ARGS=--upgr
 	  --override requirements/train-without-torch.txt -c requirements/dev.lock \
 	  -o requirements/train.lock
 	$(UV) $(ARGS) pyproject.toml --extra hil -c requirements/dev.lock -o requirements/hil.lock
+	$(UV) $(ARGS) requirements/bench.in -c requirements/dev.lock -o requirements/bench.lock
 
 .venv-lock/.set-up: requirements/lock-tool.lock
 	@$(PYTHON) -m venv .venv-lock
@@ -115,6 +122,6 @@ hil: .venv-hil/.set-up ## tests on a real or emulated unit: HIL_ENV=hil_tests/en
 	@touch $@
 
 clean: ## everything that make made, the virtual environments included
-	rm -rf .venv .venv-lock .venv-train .venv-hil out dist build
+	rm -rf .venv .venv-bench .venv-lock .venv-train .venv-hil out dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests scripts bench hil_tests -name __pycache__ -type d -prune -exec rm -rf {} +

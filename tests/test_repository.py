@@ -153,7 +153,14 @@ def _locked(name: str) -> dict[str, str]:
 
 
 def test_every_lock_file_is_there() -> None:
-    assert LOCKS == ["dev.lock", "device.lock", "hil.lock", "lock-tool.lock", "train.lock"]
+    assert LOCKS == [
+        "bench.lock",
+        "dev.lock",
+        "device.lock",
+        "hil.lock",
+        "lock-tool.lock",
+        "train.lock",
+    ]
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -1,7 +1,8 @@
 """Model files: found beside the package, checked against the manifest, loaded from checked bytes.
 
 A model whose SHA-256 the manifest does not list never loads, whatever it is; the bytes that were
-hashed are the bytes that ONNX Runtime gets. There is no download and no other model format.
+hashed are those that were audited and those that ONNX Runtime gets: the file is opened once,
+and a model that refers to other files is refused. There is no download and no other model format.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +24,17 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from alpr_edge.errors import DigestMismatch, InferenceError
+from alpr_edge.errors import DigestMismatch, InferenceError, TrustError
+from alpr_edge.vision.audit import Audit, audit
+from alpr_edge.vision.onnx_file import read_graph
+from alpr_edge.vision.protobuf import Forbidden, Malformed
 
 MAX_MODEL_BYTES = 64 << 20
 """Far above our models (a few MB): a larger file is refused before it is read."""
+MAX_MANIFEST_BYTES = 1 << 20
+MAX_LISTED = 256
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "models"
 _CHECKOUT = Path(__file__).resolve().parents[3] / "models"
@@ -74,20 +84,23 @@ def load_manifest(folder: Path) -> dict[str, str]:
     """
     path = folder / "manifest.json"
     try:
-        data: Any = json.loads(path.read_text("utf-8"))
-        return {str(m["file"]): str(m["sha256"]) for m in data["models"]}
+        entries: Any = json.loads(_bytes_of(path, MAX_MANIFEST_BYTES).decode("utf-8"))["models"]
+        listed = {_plain(m["file"], _PLAIN_NAME): _plain(m["sha256"], _DIGEST) for m in entries}
+        if len(listed) != len(entries) or len(listed) > MAX_LISTED:
+            raise ValueError("it lists a file twice, or too many")
     except FileNotFoundError as err:
         raise InferenceError(
             f"there is no model manifest at {path}",
             code="vision.manifest.missing",
             hint="install the wheel, or run from a complete checkout",
         ) from err
-    except (OSError, ValueError, KeyError, TypeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, _TooLarge) as err:
         raise InferenceError(
             f"the model manifest {path} cannot be read: {err}",
             code="vision.manifest.broken",
             hint="install alpr-edge again",
         ) from err
+    return listed
 
 
 def load_model(
@@ -102,8 +115,28 @@ def load_model(
     Raises:
         InferenceError: missing, unreadable, too large or not loadable (`vision.model.*`).
         DigestMismatch: not listed, or not the bytes that the manifest lists.
+        TrustError: no plate model by its graph (`trust.model.refused`).
     """
-    folder = folder or models_folder()
+    data, digest = checked_bytes(name, folder or models_folder())
+    found = audited(name, data)
+    if found.problems:
+        raise TrustError(
+            f"the model {name} is no plate model: {'; '.join(found.problems)[:500]}",
+            code="trust.model.refused",
+            hint="`alpr-edge models verify` lists everything that was found",
+        )
+    session = _session(name, data, threads, providers)
+    about = dict(session.get_modelmeta().custom_metadata_map)
+    return Model(session, digest, about)
+
+
+def checked_bytes(name: str, folder: Path) -> tuple[bytes, str]:
+    """A listed model's bytes and their SHA-256, which is the listed one.
+
+    Raises:
+        InferenceError: missing, unreadable or too large.
+        DigestMismatch: not listed, or not the bytes that the manifest lists.
+    """
     listed = load_manifest(folder)
     if name not in listed:
         raise DigestMismatch(
@@ -119,21 +152,65 @@ def load_model(
             code="trust.model.digest",
             hint="the file is damaged or was exchanged; install alpr-edge again",
         )
-    session = _session(name, data, threads, providers)
-    about = dict(session.get_modelmeta().custom_metadata_map)
-    return Model(session, digest, about)
+    return data, digest
+
+
+def audited(name: str, data: bytes) -> Audit:
+    """What the audit finds in a model's bytes.
+
+    Raises:
+        InferenceError: they are no ONNX model that can be read (`vision.model.broken`).
+    """
+    try:
+        return audit(read_graph(data))
+    except Forbidden as err:
+        return Audit("", (str(err),), {}, 0)
+    except Malformed as err:
+        raise InferenceError(
+            f"the model {name} cannot be taken: {err}",
+            code="vision.model.broken",
+            hint="install alpr-edge again",
+        ) from err
+
+
+def _plain(value: Any, pattern: re.Pattern[str]) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(f"it holds {str(value)[:40]!r} where a plain name or digest belongs")
+    return value
+
+
+class _TooLarge(Exception):
+    """A file holds more than it may."""
+
+
+def _bytes_of(path: Path, most: int) -> bytes:
+    """A regular file's bytes, from one opening, never more than `most` of them.
+
+    Raises:
+        OSError: missing, unreadable, or not a regular file (a pipe would wait for ever).
+        _TooLarge: it holds more.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(0, "not a regular file")
+        # The size first, so that nothing large is read; then the bytes, which may have grown.
+        data = file.read(most + 1) if about.st_size <= most else b""
+        if about.st_size > most or len(data) > most:
+            raise _TooLarge(f"more than {most} bytes")
+        return data
 
 
 def _read(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_MODEL_BYTES:
-            raise InferenceError(
-                f"{path} has {size} bytes, more than a model of ours can have",
-                code="vision.model.too_large",
-                hint="install alpr-edge again",
-            )
-        return path.read_bytes()
+        return _bytes_of(path, MAX_MODEL_BYTES)
+    except _TooLarge as err:
+        raise InferenceError(
+            f"{path} has {err}, which no model of ours can have",
+            code="vision.model.too_large",
+            hint="install alpr-edge again",
+        ) from err
     except FileNotFoundError as err:
         raise InferenceError(
             f"there is no model at {path}",
