@@ -150,6 +150,42 @@ class TrackStep:
     overflow: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class GnssFix:
+    """Where a satellite receiver says that it is.
+
+    Attributes:
+        place: longitude, latitude in degrees, WGS 84.
+        taken_ns: monotonic time at which the fix arrived.
+        is_valid: whether the receiver itself calls it a fix.
+        accuracy_m: radius that holds the true place in 95 of 100 cases; infinite where not known.
+        satellites: used.
+        speed_mps, course_deg: over ground; None where not stated.
+        heading_deg, heading_error_deg: of the vehicle, from two antennas or a compass.
+        gnss_time: UTC by the satellites.
+    """
+
+    place: tuple[float, float]
+    taken_ns: int
+    is_valid: bool
+    accuracy_m: float
+    satellites: int
+    speed_mps: float | None = None
+    course_deg: float | None = None
+    heading_deg: float | None = None
+    heading_error_deg: float | None = None
+    gnss_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPosition:
+    """Where a pan-tilt head points: clockwise from its zero, up from the horizon, degrees."""
+
+    pan_deg: float
+    tilt_deg: float
+    error_deg: float
+
+
 class DropReason(StrEnum):
     """Why something was not published. Nothing vanishes without one of these."""
 
