@@ -30,7 +30,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "delivery"))
 from delivery_samples import sample_event
 
-from alpr_edge.delivery.courier import Courier
+from alpr_edge.delivery.courier import Courier, CourierSettings
+from alpr_edge.delivery.encoding import cloudevents
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.mqtt import MqttLink
 from alpr_edge.delivery.mqtt_settings import MqttSettings
@@ -64,7 +65,13 @@ def courier(folder: Path, port: int) -> Iterator[tuple[Courier, Outbox]]:
     """A courier that is connected."""
     outbox = Outbox(folder / "outbox.db")
     link = MqttLink(MqttSettings("127.0.0.1", port, TOPICS))
-    one = Courier(outbox, link, TOPICS.reads, health=Health("bench", time.monotonic()))
+    one = Courier(
+        outbox,
+        link,
+        cloudevents(TOPICS),
+        health=Health("bench", time.monotonic()),
+        settings=CourierSettings(settle_on="puback"),
+    )
     one.start()
     while link.state.phase is not Phase.CONNECTED:
         time.sleep(0.01)

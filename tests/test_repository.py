@@ -36,8 +36,16 @@ EXEMPT = {".ci/run": {"a path outside the repository"}}
 
 NEVER = {".ttf", ".otf", ".woff", ".woff2", ".pt", ".pth", ".ckpt", ".pem", ".key", ".p12", ".whl"}
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".mp4", ".avi", ".mkv"}
-IMPORT_NAMES = {"opencv-python-headless": "cv2", "paho-mqtt": "paho"}
-PARTS = {"annotated_types": "pydantic", "pydantic_core": "pydantic"}
+IMPORT_NAMES = {
+    "opencv-python-headless": "cv2",
+    "paho-mqtt": "paho",
+    "prometheus-client": "prometheus_client",
+}
+PARTS = {
+    "annotated_types": "pydantic",
+    "pydantic_core": "pydantic",
+    "typing_extensions": "pydantic",
+}
 """Packages whose names are part of another one's documented interface, and come with it."""
 
 

@@ -17,6 +17,7 @@ from alpr_edge.delivery.courier import Courier
 from alpr_edge.delivery.event import Event, Provenance, UsageTerms, make_event
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.ids import new_event_id
+from alpr_edge.delivery.metrics import MetricsServer
 from alpr_edge.errors import AlprEdgeError, InferenceError
 from alpr_edge.exclusion.gate import GateStep
 from alpr_edge.pipeline import Pipeline, StepResult
@@ -49,6 +50,7 @@ class Service:
         courier: takes events; started and closed here.
         min_confidence: weaker reads are dropped as `WEAK_READ`.
         observer: sees every step, for the demo's view.
+        metrics_port: serves Prometheus text on 127.0.0.1; 0 for none.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Service:
         usage: UsageTerms,
         min_confidence: float,
         observer: Observer | None = None,
+        metrics_port: int = 0,
     ) -> None:
         self._source = source
         self._make_pipeline = make_pipeline
@@ -72,6 +75,7 @@ class Service:
         self._usage = usage
         self._min_confidence = min_confidence
         self._observer = observer
+        self._metrics_port = metrics_port
         self._stopping = False
         self._failures = 0
         self.tally = Tally()
@@ -91,6 +95,9 @@ class Service:
         Raises:
             AlprEdgeError: the source cannot begin, the mask does not fit, inference keeps failing.
         """
+        metrics = None
+        if self._metrics_port:
+            metrics = MetricsServer(self._metrics_port, self._courier.health_document)
         self._courier.start()
         try:
             for frame in self._source:
@@ -101,6 +108,8 @@ class Service:
                 self._hand_over(self._pipeline.finish())
         finally:
             self._source.close()
+            if metrics is not None:
+                metrics.close()
             waiting = self._courier.close(drain_s)
         return waiting
 
@@ -115,12 +124,13 @@ class Service:
             self._count_failure(err)
             return
         self._failures = 0
+        self._health.frame(time.monotonic())
         events = self._hand_over(result.gate)
         if self._observer is not None:
             self._observer(result, events)
 
     def _hand_over(self, step: GateStep) -> tuple[Event, ...]:
-        events = []
+        events: list[Event] = []
         drops = list(step.drops)
         for released in step.released:
             # Written so that a confidence that is no number is weak.
@@ -128,8 +138,11 @@ class Service:
                 drops.append(Drop(DropReason.WEAK_READ))
                 continue
             event = make_event(released, self._provenance, self._usage, new_event_id())
-            self._courier.submit(event)
             events.append(event)
+        if events:
+            # One write to disk for all that one frame released.
+            self._courier.submit_all(events)
+            self._health.runs(mask=events[-1].released.mask_digest)
         self.tally.published += len(events)
         for drop in drops:
             self.tally.drops[drop.reason] += 1

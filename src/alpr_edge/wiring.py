@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from alpr_edge.config.models import DeviceConfig, FilePath, Mqtt
     from alpr_edge.delivery.courier import Courier
     from alpr_edge.delivery.health import Health
+    from alpr_edge.delivery.outbox import Outbox
     from alpr_edge.delivery.port import Link, Topics
     from alpr_edge.service import Observer, Service
 
@@ -164,18 +165,19 @@ def make_service(
     """
     from alpr_edge.config.parse import config_digest
     from alpr_edge.delivery.event import Provenance, UsageTerms
-    from alpr_edge.delivery.health import Health
+    from alpr_edge.delivery.health import Health, Running
     from alpr_edge.service import Service
 
     engine = Engine(config)
     source = source or make_source(config, environment)
-    health = Health(SOFTWARE, time.monotonic())
+    digest = config_digest(config)
+    health = Health(Running(SOFTWARE, digest, engine.model_digest), time.monotonic())
     provenance = Provenance(
         device_id=config.device.id,
         site=config.device.site,
         camera=config.device.camera,
         model_digest=engine.model_digest,
-        config_digest=config_digest(config),
+        config_digest=digest,
         software=SOFTWARE,
     )
     return Service(
@@ -184,9 +186,10 @@ def make_service(
         courier=make_courier(config, health, environment),
         health=health,
         provenance=provenance,
-        usage=UsageTerms(timedelta(days=config.outbox.retention_days)),
+        usage=UsageTerms(timedelta(days=config.outbox.retention_days), config.usage.purposes),
         min_confidence=config.recogniser.min_confidence,
         observer=observer,
+        metrics_port=config.health.metrics_port,
     )
 
 
@@ -262,15 +265,49 @@ def make_courier(config: DeviceConfig, health: Health, environment: Mapping[str,
         PublishError: the outbox cannot be opened.
     """
     from alpr_edge.delivery.courier import Courier, CourierSettings
-    from alpr_edge.delivery.outbox import Outbox, OutboxLimits
+    from alpr_edge.delivery.encoding import cloudevents
+    from alpr_edge.delivery.health import Facts
+    from alpr_edge.delivery.host_facts import disk_free_bytes, temperature_c
     from alpr_edge.delivery.port import Topics
 
     topics = Topics(config.device.id, config.mqtt.topic_prefix)
     link = _mqtt_link(config.mqtt, topics, environment)
-    path = Path(config.outbox.path)
-    outbox = Outbox(path, OutboxLimits(config.outbox.max_rows, config.outbox.max_bytes))
-    settings = CourierSettings(settle_on=config.mqtt.settle_on)
-    return Courier(outbox, link, topics.reads, health=health, settings=settings)
+    outbox = make_outbox(config)
+    settings = CourierSettings(
+        settle_on=config.mqtt.settle_on, health_every_s=config.health.every_s
+    )
+    folder = Path(config.outbox.path).parent
+
+    def facts() -> Facts:
+        return Facts(temperature_c(), disk_free_bytes(folder))
+
+    return Courier(outbox, link, cloudevents(topics), health=health, settings=settings, facts=facts)
+
+
+def make_outbox(config: DeviceConfig) -> Outbox:
+    """The encrypted outbox with its key.
+
+    Raises:
+        PublishError: file or key cannot be opened or made (`delivery.outbox.*`, `delivery.key.*`).
+    """
+    from alpr_edge.delivery.clocks import SystemClocks
+    from alpr_edge.delivery.key_store import open_key_store
+    from alpr_edge.delivery.outbox import Outbox
+    from alpr_edge.delivery.outbox_values import OutboxLimits
+    from alpr_edge.delivery.vault import Vault
+
+    wanted, clocks = config.outbox, SystemClocks()
+    path = Path(wanted.path)
+    key_file = path.with_name(path.name + ".key") if wanted.key_file is None else wanted.key_file
+    store = open_key_store(Path(key_file), wanted.keep_key_in)
+    return Outbox(
+        path,
+        OutboxLimits(
+            wanted.max_rows, wanted.max_bytes, max_written_a_day=wanted.max_written_bytes_a_day
+        ),
+        vault=Vault(store, clocks.wall_s()),
+        clocks=clocks,
+    )
 
 
 def gate_limits(config: DeviceConfig) -> GateLimits:

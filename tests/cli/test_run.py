@@ -104,7 +104,7 @@ def test_the_street_to_a_real_broker_and_nothing_of_the_premises(start, mosquitt
     assert score(street.summary(), published).leaked == 0
     assert waiting_rows(tmp_path) == 0
     event = subscriber.events[0]
-    assert event["specversion"] == "1.0"
+    assert event["data"]["schema"] == "alpr-edge.read.v1"
     assert event["data"]["provenance"]["device"] == "unit-1"
     assert event["data"]["site"] == "test street"
     # No plate in what it said on the console.

@@ -8,7 +8,6 @@ import logging
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,32 +21,39 @@ from delivery_samples import (
     sample_event,
 )
 
+from alpr_edge.delivery.clocks import SetClocks
 from alpr_edge.delivery.codes import LinkCode
 from alpr_edge.delivery.courier import Courier, CourierSettings
+from alpr_edge.delivery.encoding import cloudevents
 from alpr_edge.delivery.event import make_event
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.ids import new_event_id
 from alpr_edge.delivery.memory_link import MemoryLink
-from alpr_edge.delivery.outbox import Outbox, OutboxLimits
+from alpr_edge.delivery.observer import RecordingObserver
+from alpr_edge.delivery.outbox import Outbox
+from alpr_edge.delivery.outbox_values import OutboxLimits
+from alpr_edge.delivery.port import Topics
+from alpr_edge.delivery.throttle import Throttle
+from alpr_edge.errors import AlprEdgeError
 
-TOPIC = "alpr-edge/cam-1/reads"
+TOPICS = Topics("cam-1")
+DURABLE = CourierSettings(settle_on="puback")
 
 
 class Bench:
     """A courier between an outbox and a fake link."""
 
     def __init__(self, folder: Path, link: MemoryLink, settings: CourierSettings) -> None:
-        self.outbox = Outbox(folder / "outbox.db")
+        self.clocks = SetClocks(wall=time.time())
+        self.outbox = Outbox(folder / "outbox.db", clocks=self.clocks)
         self.link = link
-        self.now = time.time()
         self.health = Health("test", time.monotonic())
         self.courier = Courier(
             self.outbox,
             link,
-            TOPIC,
+            cloudevents(TOPICS),
             health=self.health,
             settings=settings,
-            clock=lambda: self.now,
         )
 
     def submit(self, count: int = 1) -> list[str]:
@@ -71,7 +77,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    one = Bench(tmp_path, MemoryLink(), CourierSettings())
+    one = Bench(tmp_path, MemoryLink(), DURABLE)
     one.link.start()
     yield one
     one.outbox.close()
@@ -90,7 +96,7 @@ def test_events_go_out_in_order_and_leave_the_outbox(bench: Bench) -> None:
     bench.pump(10)
     assert bench.sent == ids
     assert bench.outbox.counts.rows == 0
-    assert {m.topic for m in bench.link.sent} == {TOPIC}
+    assert {m.topic for m in bench.link.sent} == {TOPICS.reads}
     told = bench.told
     assert (told["published"], told["settled"], told["pending"]) == (50, 50, 0)
 
@@ -123,12 +129,12 @@ def test_what_was_out_when_the_link_broke_goes_again(bench: Bench) -> None:
 
 
 def test_a_new_process_sends_what_the_old_one_left(tmp_path: Path) -> None:
-    old = Bench(tmp_path, MemoryLink(reachable=False), CourierSettings())
+    old = Bench(tmp_path, MemoryLink(reachable=False), DURABLE)
     old.link.start()
     ids = old.submit(5)
     old.pump()
     assert old.courier.close(1.0) == 5
-    new = Bench(tmp_path, MemoryLink(), CourierSettings())
+    new = Bench(tmp_path, MemoryLink(), DURABLE)
     new.link.start()
     new.pump()
     assert new.sent == ids
@@ -171,11 +177,12 @@ def test_what_has_no_receipt_goes_again_after_a_broken_link(receipts: Bench) -> 
 
 
 def test_what_has_expired_is_never_sent(bench: Bench) -> None:
-    bench.now = (datetime.now(UTC) + timedelta(days=31)).timestamp()
     bench.submit(3)
+    bench.clocks.pass_s(31 * 86_400)
     bench.pump()
     assert bench.sent == []
-    assert bench.outbox.counts.expired == 3 or bench.outbox.counts.rows == 3
+    assert bench.outbox.counts.expired == 3
+    assert bench.outbox.counts.rows == 0
 
 
 def test_messages_say_how_long_they_may_be_kept(bench: Bench) -> None:
@@ -214,7 +221,7 @@ def test_the_thread_delivers_soon_after_submit_and_drains_on_close(bench: Bench)
 
 
 def test_a_courier_without_a_link_does_not_wait_at_the_end(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, MemoryLink(reachable=False), CourierSettings())
+    bench = Bench(tmp_path, MemoryLink(reachable=False), DURABLE)
     bench.courier.start()
     bench.submit(2)
     began = time.monotonic()
@@ -225,15 +232,16 @@ def test_a_courier_without_a_link_does_not_wait_at_the_end(tmp_path: Path) -> No
 def test_an_unforeseen_error_neither_stops_the_courier_nor_logs_its_text(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken_clock() -> float:
-        if time.monotonic() < until:
-            raise RuntimeError(PLATE)
-        return time.time()
+    class BrokenClocks(SetClocks):
+        def boot_s(self) -> float:
+            if time.monotonic() < until:
+                raise RuntimeError(PLATE)
+            return 100.0
 
-    until = time.monotonic() + 0.3
-    bench.courier._clock = broken_clock
-    caplog.set_level(logging.DEBUG)
     bench.submit(2)
+    until = time.monotonic() + 0.3
+    bench.outbox.clocks = BrokenClocks()
+    caplog.set_level(logging.DEBUG)
     bench.courier.start()
     eventually(lambda: bench.outbox.counts.rows == 0)
     bench.courier.close(1.0)
@@ -263,7 +271,7 @@ def fill(folder: Path) -> None:
 
 
 def test_with_a_full_disk_events_are_sent_from_memory(full_disk: Path) -> None:
-    bench = Bench(full_disk, MemoryLink(), CourierSettings())
+    bench = Bench(full_disk, MemoryLink(), DURABLE)
     bench.link.start()
     fill(full_disk)
     ids = bench.submit(10)
@@ -281,7 +289,9 @@ def test_with_a_full_disk_events_are_sent_from_memory(full_disk: Path) -> None:
 def test_with_a_full_disk_and_no_link_events_wait_in_memory_bounded(
     full_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench = Bench(full_disk, MemoryLink(reachable=False), CourierSettings(max_in_memory=4))
+    bench = Bench(
+        full_disk, MemoryLink(reachable=False), CourierSettings(settle_on="puback", max_in_memory=4)
+    )
     bench.link.start()
     fill(full_disk)
     bench.submit(60)
@@ -292,6 +302,7 @@ def test_with_a_full_disk_and_no_link_events_wait_in_memory_bounded(
         "overflow": 0,
         "expired": 0,
         "damaged_outboxes": 0,
+        "unreadable": 0,
         "not_stored": 56 - stored,
     }
     (full_disk / "filler").unlink()
@@ -306,7 +317,7 @@ def test_with_a_full_disk_and_no_link_events_wait_in_memory_bounded(
 def test_what_neither_disk_nor_broker_took_is_counted_at_the_end(
     full_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench = Bench(full_disk, MemoryLink(reachable=False), CourierSettings())
+    bench = Bench(full_disk, MemoryLink(reachable=False), DURABLE)
     bench.link.start()
     fill(full_disk)
     bench.submit(60)
@@ -328,13 +339,154 @@ def test_an_event_that_cannot_be_encoded_is_counted_and_stops_nothing(bench: Ben
 
 
 def test_overflow_of_the_outbox_is_told(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, MemoryLink(reachable=False), CourierSettings())
+    bench = Bench(tmp_path, MemoryLink(reachable=False), DURABLE)
     bench.outbox.close()
     bench.outbox = Outbox(tmp_path / "small.db", OutboxLimits(max_rows=3))
-    courier = Courier(bench.outbox, bench.link, TOPIC, health=bench.health)
+    courier = Courier(bench.outbox, bench.link, cloudevents(TOPICS), health=bench.health)
     for _ in range(5):
         courier.submit(sample_event())
     lost = courier.health_document()["lost"]
     assert isinstance(lost, dict)
     assert lost["overflow"] == 2
     courier.close(0.1)
+
+
+# --- the observer ----------------------------------------------------------------------------
+
+
+class Watched(Bench):
+    """With an observer that writes everything down."""
+
+    def __init__(self, folder: Path, settings: CourierSettings = DURABLE) -> None:
+        super().__init__(folder, MemoryLink(), settings)
+        self.observer = RecordingObserver()
+        self.courier = Courier(
+            self.outbox,
+            self.link,
+            cloudevents(TOPICS),
+            health=self.health,
+            settings=settings,
+            observer=self.observer,
+        )
+        self.link.start()
+
+
+def test_the_observer_hears_of_each_batch_before_it_leaves(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.link.holding = True
+    ids = bench.submit(25)
+    bench.pump(1)
+    (batch,) = bench.observer.batches
+    assert (batch.count, batch.first_id, batch.last_id) == (20, ids[0], ids[19])
+    assert batch.destination == "memory"
+    assert batch.repeated == 0
+    bench.link.cut()
+    bench.link.mend()
+    bench.link.holding = False
+    bench.pump()
+    assert bench.observer.batches[1].repeated == 20
+    assert {because for _, because in bench.observer.erasures} == {"delivered"}
+    assert sum(count for count, _ in bench.observer.erasures) == 25
+    assert [one[0] for one in bench.observer.links] == ["up", "down", "up"]
+    bench.courier.close(0.1)
+
+
+def test_a_batch_that_the_observer_refuses_does_not_leave(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.observer.refuse_with = AlprEdgeError("no ledger", code="ledger.full")
+    bench.submit(3)
+    bench.pump()
+    assert bench.sent == []
+    assert bench.told["last_error"] == "ledger.full"
+    bench.observer.refuse_with = None
+    bench.pump()
+    assert len(bench.sent) == 3
+    bench.courier.close(0.1)
+
+
+def test_what_is_deleted_unsent_is_told_with_its_reason(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.link.cut()
+    bench.submit(3)
+    bench.clocks.pass_s(31 * 86_400)
+    bench.courier._housekeeping_at_s = 0.0
+    bench.pump(1)
+    assert bench.observer.erasures == [(3, "expired")]
+    bench.courier.close(0.1)
+
+
+# --- flash and bandwidth ---------------------------------------------------------------------
+
+
+def test_worn_flash_stores_late_and_what_was_delivered_never(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, MemoryLink(), DURABLE)
+    bench.outbox.close()
+    bench.outbox = Outbox(
+        tmp_path / "worn.db", OutboxLimits(max_written_a_day=1), clocks=bench.clocks
+    )
+    courier = Courier(
+        bench.outbox, bench.link, cloudevents(TOPICS), health=bench.health, settings=DURABLE
+    )
+    bench.courier = courier
+    bench.link.start()
+    assert bench.outbox.worn
+    bench.outbox.tidy()
+    written = bench.outbox.counts.written_bytes
+    assert not courier.submit(sample_event())
+    bench.pump()
+    assert len(bench.sent) == 1
+    assert bench.outbox.counts.written_bytes == written
+    bench.link.cut()
+    courier.submit(sample_event())
+    bench.pump()
+    assert bench.outbox.counts.rows == 0
+    courier._spare_until_s = 0.0
+    bench.pump()
+    assert bench.outbox.counts.rows == 1
+    courier.submit(sample_event())
+    assert courier.close(0.1) == 2
+    assert bench.told["pending_in_memory"] == 0
+
+
+def test_a_bandwidth_limit_is_kept(tmp_path: Path) -> None:
+    settings = CourierSettings(settle_on="puback", max_bytes_per_s=400)
+    bench = Bench(tmp_path, MemoryLink(), settings)
+    bench.link.start()
+    bench.submit(30)
+    bench.pump(20)
+    size = sum(len(m.payload) for m in bench.link.sent)
+    assert 2 <= len(bench.sent) < 6
+    assert size < 400 * 10 + 3000
+    bench.courier.close(0.0)
+
+
+def test_the_throttle_fills_and_never_sticks() -> None:
+    throttle = Throttle(100, 0.0)
+    assert throttle.open(0.0)
+    throttle.spend(5000)
+    assert not throttle.open(30.0)
+    assert throttle.open(60.0)
+    free = Throttle(0, 0.0)
+    free.spend(10**9)
+    assert free.open(0.0)
+
+
+def test_several_events_share_one_write(bench: Bench) -> None:
+    bad = make_event(
+        released(closed_track(confidence=float("nan"))), PROVENANCE, USAGE, new_event_id()
+    )
+    assert bench.courier.submit_all([sample_event(), sample_event()])
+    assert not bench.courier.submit_all([sample_event(), bad, sample_event()])
+    assert bench.outbox.counts.rows == 4
+    assert bench.told["last_error"] == "delivery.event.invalid"
+
+
+def test_a_stored_event_of_another_form_is_deleted_and_counted(bench: Bench) -> None:
+    event = sample_event()
+    sealed = bench.outbox.vault.seal(event.event_id, event.schema, b'{"no": "event"}')
+    bench.submit()
+    bench.outbox._db.execute("UPDATE events SET event_id = ?, sealed = ?", (event.event_id, sealed))
+    bench.pump()
+    assert bench.sent == []
+    assert bench.outbox.counts.rows == 0
+    assert bench.outbox.counts.unreadable == 1

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from delivery_samples import PLATE, Subscriber, eventually, sample_event
 
-from alpr_edge.delivery.courier import Courier
+from alpr_edge.delivery.courier import Courier, CourierSettings
+from alpr_edge.delivery.encoding import cloudevents
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.mqtt import MqttLink
 from alpr_edge.delivery.mqtt_settings import MqttSettings, MqttTimes
@@ -35,8 +36,9 @@ def test_reads_go_through_and_no_log_line_shows_a_plate(
         courier = Courier(
             Outbox(tmp_path / "outbox.db"),
             MqttLink(settings),
-            TOPICS.reads,
+            cloudevents(TOPICS),
             health=Health("test", time.monotonic()),
+            settings=CourierSettings(settle_on="puback"),
         )
         sub = subscribe(broker.port)
         began = time.monotonic()

@@ -15,6 +15,7 @@ import pytest
 from delivery_samples import PLATE, Subscriber, eventually, sample_event
 
 from alpr_edge.delivery.courier import Courier, CourierSettings
+from alpr_edge.delivery.encoding import cloudevents
 from alpr_edge.delivery.flight import SettleOn
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.mqtt import MqttLink
@@ -48,7 +49,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             Courier(
                 Outbox(tmp_path / "outbox.db"),
                 link,
-                TOPICS.reads,
+                cloudevents(TOPICS, "structured"),
                 health=Health("test", time.monotonic()),
                 settings=CourierSettings(settle_on=settle_on, receipt_timeout_s=2.0),
             )

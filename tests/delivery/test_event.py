@@ -25,9 +25,12 @@ def test_json_is_a_complete_cloudevent() -> None:
         "id": ID,
         "source": "/alpr-edge/cam-1/north",
         "type": "alpr-edge.read.v1",
+        "dataschema": "urn:x-alpr-edge:schema:read:1",
         "time": "2026-03-01T12:00:00.250Z",
         "datacontenttype": "application/json",
         "data": {
+            "schema": "alpr-edge.read.v1",
+            "id": ID,
             "plate": PLATE,
             "confidence": 0.9,
             "char_confidences": [0.9] * 7,
@@ -37,6 +40,7 @@ def test_json_is_a_complete_cloudevent() -> None:
             "last_seen": "2026-03-01T12:00:00.250Z",
             "frames": 12,
             "agreeing": 11,
+            "direction": None,
             "camera": "north",
             "site": "5th and Main",
             "provenance": {
@@ -45,6 +49,9 @@ def test_json_is_a_complete_cloudevent() -> None:
                 "model": "aa" * 32,
                 "config": "bb" * 32,
                 "mask": "cc" * 32,
+                "register": None,
+                "commissioning": None,
+                "ledger": None,
             },
             "usage": {
                 "retention_until": "2026-03-31T12:00:00.250Z",
@@ -53,6 +60,15 @@ def test_json_is_a_complete_cloudevent() -> None:
                     "cawg.ai_inference": {"use": "notAllowed"},
                     "cawg.ai_training": {"use": "notAllowed"},
                     "cawg.data_mining": {"use": "notAllowed"},
+                },
+                "purpose": {
+                    "allowed": [],
+                    "prohibited": [
+                        "ai-training",
+                        "biometric-analysis",
+                        "face-recognition",
+                        "sale",
+                    ],
                 },
             },
         },

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alpr_edge.delivery.codes import LinkCode
-from alpr_edge.delivery.event import CONTENT_TYPE
+from alpr_edge.delivery.encoding import STRUCTURED as CONTENT_TYPE
 from alpr_edge.delivery.mqtt import MqttLink, ProtocolChoice
 from alpr_edge.delivery.mqtt_settings import Credentials, MqttSettings, MqttTimes, TlsFiles
 from alpr_edge.delivery.port import Confirmed, LinkEvent, Lost, Message, Phase, Receipt, Topics

@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 from delivery_samples import PLATE, sample_event
 
-from alpr_edge.delivery.outbox import Outbox, OutboxLimits
+from alpr_edge.delivery.clocks import SetClocks
+from alpr_edge.delivery.outbox import Outbox
+from alpr_edge.delivery.outbox_values import OutboxLimits
+from alpr_edge.delivery.sealing import OVERHEAD_BYTES
 from alpr_edge.errors import PublishError
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -47,7 +50,9 @@ def test_events_wait_in_order_and_go_when_settled(path: Path) -> None:
     with Outbox(path) as outbox:
         assert ids(outbox) == [e.event_id for n, e in enumerate(events) if n != 1]
         assert outbox.counts.rows == 4
-        assert outbox.counts.size_bytes == sum(len(r.payload) for r in outbox.pending(9))
+        assert outbox.counts.size_bytes == sum(
+            len(r.payload) + OVERHEAD_BYTES for r in outbox.pending(9)
+        )
 
 
 def test_the_same_event_is_stored_once(path: Path) -> None:
@@ -56,7 +61,7 @@ def test_the_same_event_is_stored_once(path: Path) -> None:
         outbox.put(event)
         outbox.put_all([event, event])
         assert outbox.counts.rows == 1
-        assert outbox.counts.size_bytes == len(event.to_json())
+        assert outbox.counts.size_bytes == len(event.to_json()) + OVERHEAD_BYTES
 
 
 def test_a_sequence_number_is_never_used_twice(path: Path) -> None:
@@ -79,8 +84,7 @@ def test_beyond_the_rows_the_oldest_goes_and_is_counted(path: Path) -> None:
 
 
 def test_beyond_the_bytes_the_oldest_goes_and_is_counted(path: Path) -> None:
-    event = sample_event()
-    size = len(event.to_json())
+    size = len(sample_event().to_json()) + OVERHEAD_BYTES
     with Outbox(path, OutboxLimits(max_bytes=3 * size + size // 2)) as outbox:
         for _ in range(5):
             outbox.put(sample_event())
@@ -99,12 +103,15 @@ def test_an_event_larger_than_all_is_an_own_error(path: Path) -> None:
 
 
 def test_nothing_outlives_its_retention(path: Path) -> None:
-    now = datetime.now(UTC)
-    with Outbox(path) as outbox:
-        old = sample_event(retention=timedelta(hours=1), last_seen=now - timedelta(hours=2))
+    clocks = SetClocks()
+    now = datetime.fromtimestamp(clocks.wall_s(), UTC)
+    with Outbox(path, clocks=clocks) as outbox:
+        old = sample_event(retention=timedelta(hours=1), last_seen=now - timedelta(minutes=50))
         new = sample_event(retention=timedelta(hours=1), last_seen=now)
         outbox.put_all([old, new])
-        assert outbox.purge_expired(now.timestamp()) == 1
+        clocks.pass_s(700)
+        assert [row.event_id for row in outbox.pending(9)] == [new.event_id]
+        assert outbox.purge_expired() == 1
         assert ids(outbox) == [new.event_id]
         assert outbox.counts.expired == 1
         assert outbox.counts.rows == 1
@@ -127,15 +134,17 @@ def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     assert caught.value.code == "delivery.outbox.unopenable"
 
 
-def test_no_byte_of_a_settled_plate_is_left_in_the_files(path: Path) -> None:
+def test_no_plate_is_in_the_files_and_no_sealed_byte_of_a_settled_one(path: Path) -> None:
     plate = "ZEBRA77"
     event = sample_event(plate)
     with Outbox(path) as outbox:
         outbox.put(event)
-        assert any(plate.encode() in file.read_bytes() for file in path.parent.iterdir())
+        assert not any(plate.encode() in file.read_bytes() for file in path.parent.iterdir())
+        (row,) = outbox._db.execute("SELECT sealed FROM events").fetchall()
+        assert any(row[0] in file.read_bytes() for file in path.parent.iterdir())
         outbox.settle([event.event_id])
         outbox.tidy()
-        assert not any(plate.encode() in file.read_bytes() for file in path.parent.iterdir())
+        assert not any(row[0][-40:] in file.read_bytes() for file in path.parent.iterdir())
 
 
 def test_rows_do_not_show_their_payload(path: Path) -> None:
@@ -207,7 +216,8 @@ def test_a_damaged_file_is_set_aside_and_counted(
     else:
         data = bytearray(b"not a database at all, " * 1000)
     path.write_bytes(data)
-    with Outbox(path) as outbox:
+    clocks = SetClocks(wall=time.time())
+    with Outbox(path, clocks=clocks) as outbox:
         assert outbox.counts.damaged == 1
         assert outbox.counts.rows == 0
         event = sample_event()
@@ -215,9 +225,10 @@ def test_a_damaged_file_is_set_aside_and_counted(
         assert ids(outbox) == [event.event_id]
         aside = path.with_name("outbox.db.damaged")
         assert stat.S_IMODE(aside.stat().st_mode) == 0o600
-        outbox.purge_expired(time.time())
+        outbox.purge_expired()
         assert aside.exists()
-        outbox.purge_expired(time.time() + 8 * 86_400)
+        clocks.pass_s(8 * 86_400)
+        outbox.purge_expired()
         assert not aside.exists()
     assert [r.code for r in caplog.records] == ["delivery.outbox.damaged"]  # type: ignore[attr-defined]
     assert PLATE not in caplog.text

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from delivery_samples import sample_event
 
-from alpr_edge.delivery.courier import Courier
+from alpr_edge.delivery.courier import Courier, CourierSettings
+from alpr_edge.delivery.encoding import cloudevents
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.mqtt import MqttLink
 from alpr_edge.delivery.mqtt_settings import MqttSettings, MqttTimes
@@ -37,7 +38,11 @@ def serve(path: Path, port: int, count: int) -> None:
     times = MqttTimes(first_retry=0.2, most_retry=0.5)
     link = MqttLink(MqttSettings("127.0.0.1", port, topics, times=times))
     courier = Courier(
-        Outbox(path), link, topics.reads, health=Health("alpr-edge test", time.monotonic())
+        Outbox(path),
+        link,
+        cloudevents(topics),
+        health=Health("alpr-edge test", time.monotonic()),
+        settings=CourierSettings(settle_on="puback"),
     )
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())

@@ -87,7 +87,8 @@ def call(args: argparse.Namespace) -> int:
 
 
 class Subscriber:
-    """Collects every read that arrives at the broker, as an application would."""
+    """Collects every read that arrives at the broker and answers with receipts, as an application
+    would. Takes reads in both CloudEvents modes."""
 
     def __init__(self, port: int, prefix: str) -> None:
         import paho.mqtt.client as mqtt
@@ -99,16 +100,22 @@ class Subscriber:
             CallbackAPIVersion.VERSION2, client_id="demo-view", protocol=mqtt.MQTTv311
         )
         self._client.on_connect = lambda client, *_: client.subscribe(f"{prefix}/+/reads", qos=1)
-        self._client.on_message = lambda _client, _data, message: self._take(message.payload)
+        self._client.on_message = lambda _client, _data, message: self._take(message)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
-    def _take(self, payload: bytes | bytearray) -> None:
-        event = json.loads(payload)
+    def _take(self, message: Any) -> None:
+        from alpr_edge.delivery.receipts import make_receipt
+
+        event = json.loads(message.payload)
+        if "specversion" not in event:
+            event = {"id": event["id"], "data": event}
         # At least once on the wire: the id tells a repeat.
         if event["id"] not in self._seen:
             self._seen.add(event["id"])
             self.events.append(event)
+        topic = message.topic.removesuffix("reads") + "receipts"
+        self._client.publish(topic, make_receipt([event["id"]]), qos=1)
 
     def wait_for(self, count: int, timeout_s: float = 5.0) -> None:
         """Wait until that many have come, or for the time given."""

@@ -306,9 +306,10 @@ class Mqtt(Section):
     """Seconds; a dead broker is noticed after about twice this."""
     protocol: Literal["5", "3.1.1", "auto"] = "auto"
     """MQTT version; `auto` tries 5 first."""
-    settle_on: Literal["puback", "receipt"] = "puback"
+    settle_on: Literal["puback", "receipt"] = "receipt"
     """When a read leaves the outbox. `puback` only with a broker that is durable or replicated: a
-    PUBACK alone is not delivery."""
+    PUBACK alone is not delivery. With `receipt` the receiving application answers
+    (docs/delivery.md)."""
     username_env: EnvName | None = None
     """Environment variable that holds the user name."""
     password_env: EnvName | None = None
@@ -323,11 +324,35 @@ class Outbox(Section):
     path: PathField = FilePath("outbox.sqlite3")
     """The SQLite file."""
     max_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
-    """Rows; beyond, the newest is refused and counted."""
+    """Rows; beyond, the oldest goes first, counted."""
     max_bytes: Annotated[int, Field(ge=65_536, le=2**40)] = 256 * 2**20
-    """Bytes on disk."""
+    """Bytes on disk; beyond, the oldest goes first, counted."""
     retention_days: Annotated[float, Field(gt=0, le=30)] = 30.0
     """Days that a read may wait; the city's rule is thirty."""
+    max_written_bytes_a_day: Annotated[int, Field(ge=2**20, le=2**50)] = 2 * 2**30
+    """Bytes that may be written to flash a day; beyond, reads are stored in larger batches, once a
+    minute, and what was delivered before that is never written."""
+    key_file: PathField | None = None
+    """Where the key of the encrypted rows lies; without it beside `path`, ending in `.key`."""
+    keep_key_in: Literal["auto", "tpm", "file"] = "auto"
+    """What protects the key: `tpm` needs tpm2-tools, `auto` takes a TPM where there is one."""
+
+
+class Health(Section):
+    """[health]: what the device tells of itself, never a plate."""
+
+    every_s: Annotated[float, Field(ge=5, le=3600)] = 60.0
+    """Seconds between two messages on the state topic."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """TCP port on 127.0.0.1 that serves Prometheus text at /metrics; 0 for none."""
+
+
+class Usage(Section):
+    """[usage]: what receivers may do with a read; stands in every event."""
+
+    purposes: Annotated[tuple[Ident, ...], Field(strict=False, max_length=16)] = ()
+    """What reads may be used for, in the operator's words: `stolen-vehicle-search`. Training, sale,
+    face recognition and biometric analysis are prohibited in any case."""
 
 
 class Run(Section):
@@ -354,6 +379,8 @@ class DeviceConfig(Section):
     recogniser: Recogniser = Recogniser()
     tracker: Tracker = Tracker()
     outbox: Outbox = Outbox()
+    health: Health = Health()
+    usage: Usage = Usage()
     run: Run = Run()
 
     @model_validator(mode="after")

@@ -1,11 +1,13 @@
 """The courier: takes waiting events from the outbox to the link, and deletes what has arrived.
 
-It neither stores (`outbox`) nor speaks MQTT (`mqtt`); which events are out is `flight`'s business.
+It neither stores (`outbox`) nor speaks MQTT (`mqtt`); which events are out is `flight`'s business,
+what a message looks like that of `encoding`.
 
 Rules:
 - At least once: an event is deleted only when it is settled, and its id never changes, so the
-  receiver recognises a repeat. A PUBACK settles only because the configuration says that the
-  broker is durable; else the application's receipt does.
+  receiver recognises a repeat. The application's receipt settles; a PUBACK does so only where the
+  configuration declares the broker durable.
+- Nothing leaves before the observer (the ledger) has been told of it.
 - A disk that takes nothing stops nothing: events are held in memory (bounded), sent from there
   where the broker is up, and stored as soon as the disk is back. Whatever is lost is counted.
 - No plate reaches a log line: log records carry codes and numbers.
@@ -17,21 +19,27 @@ import json
 import logging
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from alpr_edge.delivery.event import CONTENT_TYPE, Event
+from alpr_edge.delivery import wire
+from alpr_edge.delivery.encoding import Encode
+from alpr_edge.delivery.event import Event
 from alpr_edge.delivery.flight import Flight, SettleOn
-from alpr_edge.delivery.health import Health, Waiting, offline
+from alpr_edge.delivery.health import Facts, Health, Waiting, offline
+from alpr_edge.delivery.held import Held
+from alpr_edge.delivery.observer import Batch, NoObserver, Observer
 from alpr_edge.delivery.outbox import Outbox
-from alpr_edge.delivery.port import Connected, Link, Lost, Message, Phase, Refused
-from alpr_edge.errors import PublishError
+from alpr_edge.delivery.outbox_values import OutboxCounts, Row
+from alpr_edge.delivery.port import Connected, Link, LinkEvent, Lost, Message, Phase, Refused
+from alpr_edge.delivery.throttle import Throttle
+from alpr_edge.errors import AlprEdgeError, PublishError
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.25
 _DISK_RETRY_S = 1.0
 _READ_AHEAD = 32
+_KEYS_EVERY_S = 3600.0
 _HOPELESS = {"delivery.event.invalid", "delivery.outbox.too_large"}
 """No disk or broker will ever take these, so they are counted as lost at once."""
 
@@ -39,16 +47,20 @@ _HOPELESS = {"delivery.event.invalid", "delivery.outbox.too_large"}
 @dataclass(frozen=True, slots=True)
 class CourierSettings:
     """Attributes:
-    settle_on: `puback` only where the broker is durable or replicated, else `receipt`.
+    settle_on: `receipt`, or `puback` where the broker is durable or replicated.
     receipt_timeout_s: without a receipt for so long an event is sent again.
     max_unsettled: most events sent but not settled.
     max_in_memory: most events held in memory while the disk takes none; the oldest goes first.
+    spare_s: how long events may be held in memory when the flash's budget is used up.
+    max_bytes_per_s: most that is sent; 0 is no limit.
     """
 
-    settle_on: SettleOn = "puback"
+    settle_on: SettleOn = "receipt"
     receipt_timeout_s: float = 60.0
     max_unsettled: int = 1000
     max_in_memory: int = 1000
+    spare_s: float = 60.0
+    max_bytes_per_s: int = 0
     health_every_s: float = 60.0
     housekeeping_every_s: float = 15.0
 
@@ -60,35 +72,40 @@ class Courier:
         self,
         outbox: Outbox,
         link: Link,
-        topic: str,
+        encode: Encode,
         *,
         health: Health,
         settings: CourierSettings | None = None,
-        clock: Callable[[], float] = time.time,
+        observer: Observer | None = None,
+        facts: Callable[[], Facts] = Facts,
     ) -> None:
         """Nothing moves before `start` or `pump`.
 
         Args:
             outbox: where events wait; closed by `close`.
             link: closed by `close`.
-            topic: for reads, `Topics.reads`.
+            encode: how events are written.
             health: counters to keep.
             settings: see `CourierSettings`.
-            clock: Unix time in seconds, for retention.
+            observer: told what leaves and what is deleted.
+            facts: what the machine says of itself now.
         """
-        self._outbox, self._link, self._topic = outbox, link, topic
-        self._health = health
+        self._outbox, self._link, self._encode = outbox, link, encode
+        self._health, self._facts = health, facts
         self._settings = settings or CourierSettings()
-        self._clock = clock
+        self._observer: Observer = observer or NoObserver()
         self._flight = Flight(
             self._settings.settle_on,
             self._settings.receipt_timeout_s,
             self._settings.max_unsettled,
         )
-        self._unstored: OrderedDict[str, Event] = OrderedDict()
-        self._unstored_lock = threading.Lock()
+        self._throttle = Throttle(self._settings.max_bytes_per_s, time.monotonic())
+        self._held = Held(self._settings.max_in_memory)
         self._unsettled: dict[str, None] = {}
-        self._disk_again_s = self._health_at_s = self._housekeeping_at_s = 0.0
+        self._told: OutboxCounts = outbox.counts
+        self._destination = ""
+        self._spare_until_s = 0.0
+        self._disk_again_s = self._health_at_s = self._housekeeping_at_s = self._keys_at_s = 0.0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -99,14 +116,29 @@ class Courier:
             Whether it is on disk now. If not, it is held in memory and tried again, or counted as
             lost where that cannot help.
         """
+        return self.submit_all((event,))
+
+    def submit_all(self, events: Iterable[Event]) -> bool:
+        """Hand over several events, which then share one write to disk. See `submit`."""
+        parcels = [self._outbox.parcel(event) for event in events]
+        if self._outbox.worn and len(self._held) + len(parcels) < self._settings.max_in_memory // 2:
+            if not len(self._held):
+                self._spare_until_s = time.monotonic() + self._settings.spare_s
+            self._held.add(parcels)
+            self._link.wake()
+            return False
         try:
-            self._outbox.put(event)
+            self._outbox.put_parcels(parcels)
         except PublishError as err:
             self._trouble(err)
-            if err.code in _HOPELESS:
-                self._health.count(lost=1)
+            if err.code not in _HOPELESS:
+                self._lose(self._held.add(parcels))
+            elif len(parcels) == 1:
+                self._lose(1)
             else:
-                self._hold(event)
+                # One of them spoils the others: each for itself.
+                each = [self.submit(parcel.event) for parcel in parcels]
+                return all(each)
             stored = False
         else:
             stored = True
@@ -128,18 +160,12 @@ class Courier:
         told = self._link.events(timeout_s)
         now_s = time.monotonic()
         for one in told:
-            if isinstance(one, Refused):
-                self._health.count(refused=1)
-                self._health.error(str(one.code))
-            elif isinstance(one, Lost) and one.code:
-                self._health.error(str(one.code))
-            elif isinstance(one, Connected):
-                self._health_at_s = 0.0
+            self._hear(one)
             self._unsettled.update(dict.fromkeys(self._flight.take(one, now_s)))
         self._flight.tick(now_s)
         settled = self._settle()
         self._store_again(now_s)
-        self._send()
+        self._send(now_s)
         self._housekeep(now_s)
         return settled
 
@@ -157,12 +183,13 @@ class Courier:
     def close(self, drain_s: float = 5.0) -> int:
         """Drain, say farewell, close link and outbox. Returns what waits for the next start."""
         left = self.drain(drain_s)
+        self._disk_again_s = 0.0
+        self._store_again(time.monotonic(), now=True)
         self._link.close(offline("shutdown"))
         self.pump()
-        with self._unstored_lock:
-            lost = len(self._unstored)
+        lost = len(self._held)
         if lost:
-            self._health.count(lost=lost)
+            self._lose(lost)
             _log.error(
                 "events lost: neither disk nor broker took them",
                 extra={"code": "delivery.lost", "lost": lost},
@@ -170,13 +197,25 @@ class Courier:
         self._outbox.close()
         return left
 
-    def health_document(self) -> dict[str, object]:
-        """What the state topic tells, for a local page or the demo."""
+    def health_document(self) -> wire.State:
+        """What the state topic tells, for a local page or the demo. For any thread."""
         counts = self._outbox.counts
-        with self._unstored_lock:
-            in_memory = len(self._unstored)
-        waiting = Waiting(counts.rows, in_memory, counts.dropped, counts.expired, counts.damaged)
-        return self._health.document(waiting, self._link.state, time.monotonic())
+        waiting = Waiting(
+            rows=counts.rows,
+            in_memory=len(self._held),
+            dropped=counts.dropped,
+            expired=counts.expired,
+            damaged=counts.damaged,
+            unreadable=counts.unreadable,
+            oldest_s=self._outbox.oldest_s(),
+        )
+        facts = replace(
+            self._facts(),
+            flash_written_bytes=counts.written_bytes,
+            flash_worn=self._outbox.worn,
+            clock_believed=self._outbox.clocks.believed(),
+        )
+        return self._health.document(waiting, self._link.state, time.monotonic(), facts)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -199,93 +238,169 @@ class Courier:
             self._thread = None
 
     def _left(self) -> int:
-        with self._unstored_lock:
-            in_memory = len(self._unstored)
-        return self._outbox.counts.rows + in_memory
+        return self._outbox.counts.rows + len(self._held)
 
-    def _send(self) -> None:
+    def _hear(self, one: LinkEvent) -> None:
+        if isinstance(one, Refused):
+            self._health.count(refused=1)
+            self._health.error(str(one.code))
+        elif isinstance(one, Lost):
+            if one.code:
+                self._health.error(str(one.code))
+            self._observer.link_down(self._destination, str(one.code))
+        elif isinstance(one, Connected):
+            self._health_at_s = 0.0
+            state = self._link.state
+            self._destination = state.destination
+            self._observer.link_up(state.destination, state.certificate, state.protocol)
+
+    def _send(self, now_s: float) -> None:
         """Give the link what waits, oldest first, as far as it has room."""
-        now = self._clock()
-        with self._unstored_lock:
-            held = list(self._unstored.values()) if self._link.room else []
-        for event in held:
-            expires_at = int(event.expires_at.timestamp())
-            if not self._send_one(event.event_id, event.to_json(), expires_at, now):
-                return
-        while self._link.room and self._flight.room:
+        if not self._send_held(now_s):
+            return
+        while self._link.room and self._flight.room and self._throttle.open(now_s):
+            most = min(_READ_AHEAD, self._link.room)
             try:
-                rows = self._outbox.pending(_READ_AHEAD, self._flight.cursor)
+                rows = self._outbox.pending(most, self._flight.cursor)
             except PublishError as err:
                 self._trouble(err)
                 return
-            for row in rows:
-                if not self._send_one(row.event_id, row.payload, row.expires_at, now):
-                    return
-                self._flight.cursor = row.seq
             if not rows:
                 return
+            if not self._give(self._messages(rows), now_s):
+                return
+            self._flight.cursor = rows[-1].seq
 
-    def _send_one(self, event_id: str, payload: bytes, expires_at: int, now: float) -> bool:
-        """Whether the next one may be tried: sent now, or needs no sending now."""
-        left_s = int(expires_at - now)
-        if left_s <= 0 or event_id in self._unsettled or not self._flight.wants(event_id):
+    def _send_held(self, now_s: float) -> bool:
+        if not self._link.room:
             return True
-        message = Message(event_id, self._topic, payload, CONTENT_TYPE, left_s)
-        if not self._flight.room or not self._link.publish(message):
+        batch: list[Message] = []
+        for parcel in self._held.all():
+            event_id, left_s = parcel.event.event_id, self._outbox.left_s(parcel)
+            if left_s > 0 and self._wanted(event_id) and len(batch) < self._link.room:
+                batch.append(self._encode(event_id, parcel.event.to_json(), left_s))
+        return self._give(batch, now_s)
+
+    def _wanted(self, event_id: str) -> bool:
+        return event_id not in self._unsettled and self._flight.wants(event_id)
+
+    def _messages(self, rows: Sequence[Row]) -> list[Message]:
+        """Those that should go now; what cannot be encoded never will be, and is deleted."""
+        batch, hopeless = [], []
+        for row in rows:
+            if self._wanted(row.event_id):
+                try:
+                    batch.append(self._encode(row.event_id, row.payload, row.left_s))
+                except PublishError as err:
+                    self._trouble(err)
+                    hopeless.append(row.event_id)
+        try:
+            self._outbox.discard(hopeless)
+        except PublishError as err:
+            self._trouble(err)
+        return batch
+
+    def _give(self, batch: Sequence[Message], now_s: float) -> bool:
+        """Tell the observer, then give all of them to the link; False when it did not take all."""
+        if not batch:
+            return True
+        state = self._link.state
+        try:
+            self._observer.leaving(
+                Batch(
+                    len(batch),
+                    batch[0].event_id,
+                    batch[-1].event_id,
+                    state.destination,
+                    state.certificate,
+                    sum(message.event_id in self._flight.seen for message in batch),
+                )
+            )
+        except AlprEdgeError as err:
+            self._health.error(err.code)
+            _log.warning("batch held back", extra={"code": err.code, "hint": err.hint})
             return False
-        self._flight.sent(event_id)
-        self._health.count(published=1)
+        for message in batch:
+            if not (self._flight.room and self._throttle.open(now_s)):
+                return False
+            if not self._link.publish(message):
+                return False
+            self._throttle.spend(len(message.payload) + len(message.topic))
+            self._flight.sent(message.event_id)
+            self._health.count(published=1)
         return True
 
     def _settle(self) -> int:
         if not self._unsettled:
             return 0
         ids = list(self._unsettled)
-        with self._unstored_lock:
-            gone = sum(self._unstored.pop(one, None) is not None for one in ids)
+        gone = self._held.remove(ids)
         try:
             gone += self._outbox.settle(ids)
         except PublishError as err:
             self._trouble(err)
             return gone
         self._unsettled.clear()
+        self._flight.forget(ids)
         self._health.count(settled=gone)
+        if gone:
+            self._observer.erased(gone, "delivered")
         return gone
 
-    def _hold(self, event: Event) -> None:
-        with self._unstored_lock:
-            self._unstored[event.event_id] = event
-            lost = len(self._unstored) - self._settings.max_in_memory
-            for _ in range(lost):
-                self._unstored.popitem(last=False)
-        if lost > 0:
-            self._health.count(lost=lost)
+    def _lose(self, count: int) -> None:
+        if count > 0:
+            self._health.count(lost=count)
+            self._observer.erased(count, "not_stored")
 
-    def _store_again(self, now_s: float) -> None:
-        with self._unstored_lock:
-            events: Sequence[Event] = tuple(self._unstored.values())
-        if not events or now_s < self._disk_again_s:
+    def _store_again(self, now_s: float, *, now: bool = False) -> None:
+        """Store what is held; where the flash is to be spared, only after a while."""
+        if not len(self._held):
+            return
+        if not now and (
+            now_s < self._disk_again_s or (self._outbox.worn and now_s < self._spare_until_s)
+        ):
             return
         self._disk_again_s = now_s + _DISK_RETRY_S
+        parcels = self._held.all()
+        expired = [p.event.event_id for p in parcels if self._outbox.left_s(p) <= 0]
+        if expired:
+            gone = self._held.remove(expired)
+            self._health.count(lost=gone)
+            self._observer.erased(gone, "expired")
+        parcels = self._held.all()
         try:
-            self._outbox.put_all(events)
+            self._outbox.put_parcels(parcels)
         except PublishError as err:
             self._trouble(err)
             return
-        with self._unstored_lock:
-            for event in events:
-                self._unstored.pop(event.event_id, None)
+        self._held.remove([parcel.event.event_id for parcel in parcels])
 
     def _housekeep(self, now_s: float) -> None:
         if now_s >= self._housekeeping_at_s:
             self._housekeeping_at_s = now_s + self._settings.housekeeping_every_s
             try:
-                self._outbox.purge_expired(self._clock())
+                self._outbox.purge_expired()
                 self._outbox.tidy()
+                if now_s >= self._keys_at_s:
+                    self._keys_at_s = now_s + _KEYS_EVERY_S
+                    self._outbox.renew_keys()
             except PublishError as err:
                 self._trouble(err)
+        self._tell_losses()
         if now_s >= self._health_at_s and self._link.announce(self._health_json()):
             self._health_at_s = now_s + self._settings.health_every_s
+
+    def _tell_losses(self) -> None:
+        counts, before = self._outbox.counts, self._told
+        self._told = counts
+        if counts.expired > before.expired:
+            self._observer.erased(counts.expired - before.expired, "expired")
+        if counts.dropped > before.dropped:
+            self._observer.erased(counts.dropped - before.dropped, "overflow")
+        if counts.unreadable > before.unreadable:
+            self._observer.erased(counts.unreadable - before.unreadable, "unreadable")
+        if counts.damaged > before.damaged:
+            self._observer.erased(counts.damaged - before.damaged, "damaged")
 
     def _health_json(self) -> bytes:
         return json.dumps(self.health_document(), separators=(",", ":")).encode()

@@ -22,19 +22,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from alpr_edge.delivery import wire
+from alpr_edge.delivery.direction import direction
 from alpr_edge.errors import PublishError
 from alpr_edge.exclusion.gate import ReleasedRead
 
-EVENT_TYPE = "alpr-edge.read.v1"
-CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
-"""Source: CloudEvents MQTT binding 1.0.2, section 3.2 (structured content mode)."""
-
-_NOT_ALLOWED = (
-    "cawg.ai_generative_training",
-    "cawg.ai_inference",
-    "cawg.ai_training",
-    "cawg.data_mining",
-)
+PROHIBITED = ("ai-training", "biometric-analysis", "face-recognition", "sale")
+"""Purposes that no configuration can allow. Source: the council's rules (design, section 1)."""
+_NOT_ALLOWED: wire.Use = {"use": "notAllowed"}
 _DIGITS = 4
 
 
@@ -46,6 +41,7 @@ class Provenance:
         device_id, site, camera: names from the configuration.
         model_digest, config_digest: SHA-256 in hex of what was loaded.
         software: `alpr-edge 0.1.0`.
+        register_digest, commissioning_id: where they exist.
     """
 
     device_id: str
@@ -54,6 +50,16 @@ class Provenance:
     model_digest: str
     config_digest: str
     software: str
+    register_digest: str | None = None
+    commissioning_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPosition:
+    """Where the ledger stood: entries and root hash (SHA-256 in hex)."""
+
+    size: int
+    root: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,17 @@ class UsageTerms:
 
     Attributes:
         retention: how long after the vehicle was last seen the read may be kept, anywhere.
+        purposes: what it may be used for, in the operator's words.
     """
 
     retention: timedelta
+    purposes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.retention <= timedelta(0):
             raise ValueError("retention must be longer than nothing")
+        if set(self.purposes) & set(PROHIBITED):
+            raise ValueError(f"purposes must not be one of {', '.join(PROHIBITED)}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +89,7 @@ class Event:
     released: ReleasedRead = field(repr=False)
     provenance: Provenance = field(repr=False)
     usage: UsageTerms = field(repr=False)
+    ledger: LedgerPosition | None = field(repr=False, default=None)
 
     def __post_init__(self) -> None:
         if not isinstance(self.released, ReleasedRead):
@@ -89,66 +100,98 @@ class Event:
             raise ValueError("times must be aware")
 
     @property
+    def schema(self) -> str:
+        """Name and version of the payload's form."""
+        return wire.READ_TYPE
+
+    @property
     def expires_at(self) -> datetime:
         """When the retention ends; no copy may outlive it."""
         return self.released.track.last_seen + self.usage.retention
 
     def to_json(self) -> bytes:
-        """The event as structured CloudEvents JSON, UTF-8.
+        """The event as structured CloudEvents JSON, UTF-8; `data` is its last member.
 
         Raises:
             PublishError: a number in the read is not finite (`delivery.event.invalid`).
         """
         origin = self.provenance
-        document = {
+        document: wire.ReadEvent = {
             "specversion": "1.0",
             "id": self.event_id,
             "source": f"/alpr-edge/{quote(origin.device_id, '')}/{quote(origin.camera, '')}",
-            "type": EVENT_TYPE,
+            "type": "alpr-edge.read.v1",
+            "dataschema": "urn:x-alpr-edge:schema:read:1",
             "time": _stamp(self.released.track.last_seen),
             "datacontenttype": "application/json",
             "data": self._data(),
         }
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
-    def _data(self) -> dict[str, object]:
+    def _data(self) -> wire.ReadData:
         track, origin = self.released.track, self.provenance
         region = track.read.region
         return {
+            "schema": "alpr-edge.read.v1",
+            "id": self.event_id,
             "plate": track.read.plate,
             "confidence": _number(track.read.confidence),
             "char_confidences": [_number(c) for c in track.read.char_confidences],
-            "region": region and {"code": region.code, "confidence": _number(region.confidence)},
-            "corners": [[_number(v, 1) for v in point] for point in track.quad.tolist()],
+            "region": None
+            if region is None
+            else {"code": region.code, "confidence": _number(region.confidence)},
+            "corners": [(_number(x, 1), _number(y, 1)) for x, y in track.quad.tolist()],
             "first_seen": _stamp(track.first_seen),
             "last_seen": _stamp(track.last_seen),
             "frames": int(track.frames),
             "agreeing": int(track.agreeing),
+            "direction": direction(track.first_quad, track.last_quad),
             "camera": origin.camera,
             "site": origin.site,
-            "provenance": {
-                "device": origin.device_id,
-                "software": origin.software,
-                "model": origin.model_digest,
-                "config": origin.config_digest,
-                "mask": self.released.mask_digest,
-            },
+            "provenance": self._provenance(),
             "usage": {
                 "retention_until": _stamp(self.expires_at),
-                "training_mining": {name: {"use": "notAllowed"} for name in _NOT_ALLOWED},
+                "training_mining": {
+                    "cawg.ai_generative_training": _NOT_ALLOWED,
+                    "cawg.ai_inference": _NOT_ALLOWED,
+                    "cawg.ai_training": _NOT_ALLOWED,
+                    "cawg.data_mining": _NOT_ALLOWED,
+                },
+                "purpose": {
+                    "allowed": list(self.usage.purposes),
+                    "prohibited": list(PROHIBITED),
+                },
             },
+        }
+
+    def _provenance(self) -> wire.Provenance:
+        origin, ledger = self.provenance, self.ledger
+        return {
+            "device": origin.device_id,
+            "software": origin.software,
+            "model": origin.model_digest,
+            "config": origin.config_digest,
+            "mask": self.released.mask_digest,
+            "register": origin.register_digest,
+            "commissioning": origin.commissioning_id,
+            "ledger": None if ledger is None else {"size": ledger.size, "root": ledger.root},
         }
 
 
 def make_event(
-    released: ReleasedRead, provenance: Provenance, usage: UsageTerms, event_id: str
+    released: ReleasedRead,
+    provenance: Provenance,
+    usage: UsageTerms,
+    event_id: str,
+    *,
+    ledger: LedgerPosition | None = None,
 ) -> Event:
     """Wrap a released read; `event_id` comes from `ids.new_event_id`.
 
     Raises:
         ValueError: the id is no UUID, or a time is naive.
     """
-    return Event(event_id, released, provenance, usage)
+    return Event(event_id, released, provenance, usage, ledger)
 
 
 def _number(value: float, digits: int = _DIGITS) -> float:

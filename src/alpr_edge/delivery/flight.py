@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from alpr_edge.delivery.port import Confirmed, LinkEvent, Lost, Receipt, Refused
@@ -26,6 +27,7 @@ class Flight:
 
     Attributes:
         cursor: rows up to this sequence number need no look now.
+        seen: unsettled events that were given to a link in this run.
     """
 
     def __init__(self, settle_on: SettleOn, receipt_timeout_s: float, most: int) -> None:
@@ -36,6 +38,7 @@ class Flight:
         self._due: dict[str, float] = {}
         self._rest_s = _FIRST_REST_S
         self.cursor = 0
+        self.seen: set[str] = set()
 
     @property
     def room(self) -> int:
@@ -49,6 +52,11 @@ class Flight:
     def sent(self, event_id: str) -> None:
         """The link has taken it."""
         self._out.add(event_id)
+        self.seen.add(event_id)
+
+    def forget(self, event_ids: Iterable[str]) -> None:
+        """These are settled and deleted."""
+        self.seen.difference_update(event_ids)
 
     def take(self, event: LinkEvent, now_s: float) -> tuple[str, ...]:
         """Note what the link told; returns the ids that are settled by it."""

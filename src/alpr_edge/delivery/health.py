@@ -14,13 +14,21 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from alpr_edge.delivery import wire
 from alpr_edge.delivery.port import LinkState
 from alpr_edge.types import DropReason
 
 FLOOR = 8
+WARN_DAYS = 30.0
+"""A certificate is told of so long before it ends: a technician's round takes weeks."""
+LEAST_FREE_BYTES = 64 * 2**20
+HOT_C = 80.0
+"""Source: Raspberry Pi documentation, the CM4 slows down from 80 °C on."""
 _HOUR_S = 3600.0
+_MINUTE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -42,6 +50,30 @@ class Waiting:
     dropped: int = 0
     expired: int = 0
     damaged: int = 0
+    unreadable: int = 0
+    oldest_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The machine. What it does not tell is None."""
+
+    temperature_c: float | None = None
+    disk_free_bytes: int | None = None
+    flash_written_bytes: int = 0
+    clock_believed: bool = True
+    certificate_days_left: float | None = None
+    flash_worn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs: digests as in the events' provenance."""
+
+    software: str
+    config: str = ""
+    models: str = ""
+    mask: str = ""
 
 
 class Health:
@@ -50,9 +82,12 @@ class Health:
     Times are monotonic seconds, given by the caller.
     """
 
-    def __init__(self, software: str, started_s: float) -> None:
-        self._software = software
+    def __init__(self, running: Running | str, started_s: float) -> None:
+        self._running = Running(running) if isinstance(running, str) else running
         self._started_s = started_s
+        self._minute = 0
+        self._frames = 0
+        self._frames_last_minute: int | None = None
         self._lock = threading.Lock()
         self._tally = _Tally()
         self._hour = 0
@@ -81,37 +116,78 @@ class Health:
             self._turn_hour(now_s)
             self._this_hour[reason] += count
 
-    def document(self, waiting: Waiting, link: LinkState, now_s: float) -> dict[str, object]:
+    def frame(self, now_s: float) -> None:
+        """Note that a frame was read."""
+        with self._lock:
+            self._turn_minute(now_s)
+            self._frames += 1
+
+    def runs(self, *, mask: str) -> None:
+        """Note the mask record, which is known once the first frame has come."""
+        with self._lock:
+            self._running = replace(self._running, mask=mask)
+
+    def document(
+        self, waiting: Waiting, link: LinkState, now_s: float, facts: Facts | None = None
+    ) -> wire.State:
         """Everything that is told, for the health topic or a local page."""
+        facts = facts or Facts()
         with self._lock:
             self._turn_hour(now_s)
-            tally, last = self._tally, self._last_hour
+            self._turn_minute(now_s)
+            tally, last, running = self._tally, self._last_hour, self._running
+            frames = self._frames_last_minute
             return {
                 "state": "online",
-                "software": self._software,
+                "software": running.software,
                 "uptime_s": int(max(0.0, now_s - self._started_s)),
+                "frames_per_s": None if frames is None else round(frames / _MINUTE_S, 1),
                 "published": tally.published,
                 "settled": tally.settled,
                 "pending": waiting.rows,
                 "pending_in_memory": waiting.in_memory,
+                "queue_age_s": int(waiting.oldest_s),
                 "refused": tally.refused,
                 "lost": {
                     "overflow": waiting.dropped,
                     "expired": waiting.expired,
                     "damaged_outboxes": waiting.damaged,
+                    "unreadable": waiting.unreadable,
                     "not_stored": tally.unstored_lost,
                 },
                 "last_error": tally.last_error,
                 "errors": dict(tally.errors),
+                "warnings": warnings(facts),
                 "link": {
-                    "phase": str(link.phase),
+                    "phase": link.phase.value,
                     "code": str(link.code),
                     "protocol": link.protocol,
+                    "broker": link.destination,
+                },
+                "host": {
+                    "temperature_c": facts.temperature_c,
+                    "disk_free_bytes": facts.disk_free_bytes,
+                    "flash_written_bytes": facts.flash_written_bytes,
+                    "clock_believed": facts.clock_believed,
+                    "certificate_days_left": facts.certificate_days_left,
+                },
+                "versions": {
+                    "software": running.software,
+                    "config": running.config,
+                    "models": running.models,
+                    "mask": running.mask,
                 },
                 "suppressed_last_hour_at_most": None
                 if last is None
                 else {str(reason): coarse(last[reason]) for reason in DropReason},
             }
+
+    def _turn_minute(self, now_s: float) -> None:
+        minute = int((now_s - self._started_s) // _MINUTE_S)
+        if minute > self._minute:
+            self._frames_last_minute = self._frames if minute == self._minute + 1 else 0
+            self._frames = 0
+            self._minute = minute
 
     def _turn_hour(self, now_s: float) -> None:
         hour = int((now_s - self._started_s) // _HOUR_S)
@@ -122,11 +198,31 @@ class Health:
             self._hour = hour
 
 
+def warnings(facts: Facts) -> list[str]:
+    """What needs somebody soon, as stable codes."""
+    found = []
+    days = facts.certificate_days_left
+    if days is not None and days < WARN_DAYS:
+        found.append(
+            "delivery.certificate.expired" if days <= 0 else "delivery.certificate.expiring"
+        )
+    if not facts.clock_believed:
+        found.append("delivery.clock.not_believed")
+    if facts.flash_worn:
+        found.append("delivery.flash.budget_used_up")
+    if facts.disk_free_bytes is not None and facts.disk_free_bytes < LEAST_FREE_BYTES:
+        found.append("delivery.disk.nearly_full")
+    if facts.temperature_c is not None and facts.temperature_c >= HOT_C:
+        found.append("delivery.temperature.high")
+    return found
+
+
 def coarse(count: int) -> int:
     """An upper bound of `count`: the next power of two, `FLOOR` at the least."""
     return max(FLOOR, 1 << max(0, count - 1).bit_length())
 
 
-def offline(reason: str) -> bytes:
+def offline(reason: Literal["connection_lost", "shutdown"]) -> bytes:
     """The state topic's last word: `connection_lost` as last will, `shutdown` on a clean end."""
-    return json.dumps({"state": "offline", "reason": reason}).encode()
+    document: wire.Offline = {"state": "offline", "reason": reason}
+    return json.dumps(document).encode()

@@ -5,7 +5,15 @@ It is apart from `event` because it reads the clock and the system's random numb
 
 from __future__ import annotations
 
+import uuid
+
 import uuid6
+
+
+def made_at_s(event_id: str) -> float:
+    """Unix time at which an id of version 7 was made; 0 for any other."""
+    one = uuid.UUID(event_id)
+    return (one.int >> 80) / 1000 if one.version == 7 else 0.0
 
 
 def new_event_id() -> str:

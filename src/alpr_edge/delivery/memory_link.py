@@ -127,5 +127,5 @@ class MemoryLink:
     def mend(self) -> None:
         """Connect again."""
         if self._state.phase is Phase.WAITING:
-            self._state = LinkState(Phase.CONNECTED, LinkCode.NONE, "memory")
+            self._state = LinkState(Phase.CONNECTED, LinkCode.NONE, "memory", "memory")
             self._queue.put(Connected())

@@ -102,15 +102,20 @@ class Session:
 
     def publish(self, message: Message) -> int | None:
         """Send at QoS 1, never retained; returns its number, or None when it was not taken."""
-        properties = None
+        payload, properties = message.payload, None
         if self.mqtt5:
             properties = _properties(PacketTypes.PUBLISH)
-            if message.content_type:
-                properties.ContentType = message.content_type
+            content_type = message.content_type
+            if message.binary is not None:
+                payload, content_type = message.binary.payload, message.binary.content_type
+                if message.binary.properties:
+                    properties.UserProperty = list(message.binary.properties)
+            if content_type:
+                properties.ContentType = content_type
             if message.expires_in_s is not None:
                 properties.MessageExpiryInterval = max(1, min(message.expires_in_s, _MOST_EXPIRY_S))
         info = self._client.publish(
-            message.topic, message.payload, qos=1, retain=False, properties=properties
+            message.topic, payload, qos=1, retain=False, properties=properties
         )
         self.wake()
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None

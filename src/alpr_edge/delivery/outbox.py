@@ -1,13 +1,15 @@
-"""The outbox: events wait here, on disk, until they have been delivered or have expired.
+"""The outbox: events wait here, on disk and sealed, until they were delivered or have expired.
 
 It is the only queue: the link holds nothing of its own, so a read is in one place.
-It does not send (`courier`), and it does not encrypt yet (`sealing` is the seam).
+It does not send (`courier`) and holds no keys (`vault`).
 
 Rules:
 - A `put` that returned has reached the disk: kill -9 and a power cut do not undo it.
+- What lies on disk is sealed, and bound to its row and schema. A row that does not open is deleted
+  and counted; it is never sent.
 - It is bounded by rows and bytes; beyond that the oldest goes first, counted.
+- No event outlives its retention, whatever the wall clock does (`retention`).
 - A damaged file is set aside, a new one begun; the loss is counted and reported, never silent.
-- No event outlives its retention: `purge_expired` removes it, and damaged files after `keep_s`.
 """
 
 from __future__ import annotations
@@ -17,54 +19,28 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from alpr_edge.delivery.clocks import Clocks, SystemClocks
 from alpr_edge.delivery.event import Event
+from alpr_edge.delivery.ids import made_at_s
+from alpr_edge.delivery.key_store import FileKeyStore
 from alpr_edge.delivery.outbox_file import is_damage, open_database, set_aside, translate
-from alpr_edge.delivery.sealing import PlainSealer, Sealer
+from alpr_edge.delivery.outbox_values import OutboxCounts, OutboxLimits, Parcel, Row
+from alpr_edge.delivery.retention import Deadline, deadline, left_s
+from alpr_edge.delivery.sealing import Unsealable, key_number
+from alpr_edge.delivery.vault import Vault
+from alpr_edge.delivery.wear import WearBudget
 from alpr_edge.errors import PublishError
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_Stored = tuple[int, str, str, float, int, int, bytes]
 _DROP_BATCH = 64
 _SETTLE_BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxLimits:
-    """How much may wait.
-
-    Attributes:
-        max_rows, max_bytes: of events; the file is a little larger.
-        keep_damaged_s: how long a damaged file is kept for examination.
-    """
-
-    max_rows: int = 100_000
-    max_bytes: int = 200_000_000
-    keep_damaged_s: float = 7 * 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A waiting event. `expires_at` is Unix time in seconds; `payload` is what will be sent."""
-
-    seq: int
-    event_id: str
-    expires_at: int
-    payload: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxCounts:
-    """What waits now, and what was lost since the start: never without a count."""
-
-    rows: int
-    size_bytes: int
-    dropped: int
-    expired: int
-    damaged: int
+_BEAT_S = 300.0
+"""How often the time since boot is written while events wait: what a power cut can hide of it."""
 
 
 class Outbox:
@@ -74,22 +50,44 @@ class Outbox:
         self,
         path: Path,
         limits: OutboxLimits | None = None,
-        sealer: Sealer | None = None,
+        *,
+        vault: Vault | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         """Open or create `path`.
 
+        Args:
+            path: the file.
+            limits: see `OutboxLimits`.
+            vault: seals and opens; without it, keys lie in a file beside the outbox.
+            clocks: the kernel's outside tests.
+
         Raises:
-            PublishError: the file cannot be opened or made (`delivery.outbox.*`).
+            PublishError: file or keys cannot be opened or made (`delivery.outbox.*`, `.key.*`).
         """
         self._path = path
         self._limits = limits or OutboxLimits()
-        self._sealer = sealer or PlainSealer()
+        self.clocks = clocks or SystemClocks()
         self._lock = threading.RLock()
-        self._dropped = self._expired = self._damaged = 0
+        self._dropped = self._expired = self._damaged = self._unreadable = 0
         self._dirty = True
         self._rows = self._size = 0
+        self._wal = path.with_name(path.name + "-wal")
+        self._wear = WearBudget(self._limits.max_written_a_day, self.clocks.boot_s())
+        self._beat_s = self._aside_s = self.clocks.boot_s()
         self._db = self._open()
+        self.vault = vault or self._vault_beside()
         self._run(self._recount)
+        self._run(self._carry_over)
+
+    def parcel(self, event: Event) -> Parcel:
+        """Fix the end of the event's retention now; for one that is stored later."""
+        seen_s = event.released.track.last_seen.timestamp()
+        return Parcel(event, deadline(seen_s, event.usage.retention.total_seconds(), self.clocks))
+
+    def left_s(self, parcel: Parcel) -> float:
+        """Seconds that an event which is not stored yet may still be kept."""
+        return left_s(parcel.end, False, self.clocks)
 
     def put(self, event: Event) -> None:
         """Store one event; one already there is not stored twice.
@@ -97,7 +95,7 @@ class Outbox:
         Raises:
             PublishError: it is not stored; the code says why (`delivery.outbox.*`).
         """
-        self.put_all((event,))
+        self.put_parcels((self.parcel(event),))
 
     def put_all(self, events: Iterable[Event]) -> None:
         """Store several events in one transaction: all or none.
@@ -105,17 +103,26 @@ class Outbox:
         Raises:
             PublishError: none is stored.
         """
-        rows = [self._row_of(event) for event in events]
+        self.put_parcels([self.parcel(event) for event in events])
+
+    def put_parcels(self, parcels: Iterable[Parcel]) -> None:
+        """As `put_all`, for events that were handed over before.
+
+        Raises:
+            PublishError: none is stored.
+        """
+        rows = [self._row_of(parcel) for parcel in parcels]
 
         def work(db: sqlite3.Connection) -> int:
             for row in rows:
                 done = db.execute(
-                    "INSERT OR IGNORE INTO events (event_id, expires_at, size, sealed)"
-                    " VALUES (?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO events"
+                    " (event_id, schema, deadline_s, expires_at, size, sealed)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
                     row,
                 )
                 self._rows += done.rowcount
-                self._size += done.rowcount * row[2]
+                self._size += done.rowcount * row[4]
             return self._drop_oldest(db)
 
         dropped = self._run(work)
@@ -129,17 +136,17 @@ class Outbox:
     def pending(self, limit: int, after: int = 0) -> list[Row]:
         """Up to `limit` waiting events, oldest first, with a `seq` above `after`.
 
+        Those whose retention has ended are left out; so are those that do not open, which go.
+
         Raises:
             PublishError: the file cannot be read.
         """
-        found = self._run(
-            lambda db: db.execute(
-                "SELECT seq, event_id, expires_at, sealed FROM events"
-                " WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after, limit),
-            ).fetchall()
-        )
-        return [Row(s, i, e, self._sealer.open(i, sealed)) for s, i, e, sealed in found]
+        while True:
+            read = self._read(limit, after)
+            found = self._opened(read)
+            if found or len(read) < limit:
+                return found
+            after = read[-1][0]
 
     def settle(self, ids: Sequence[str]) -> int:
         """Delete delivered events; ids that are not here are ignored. Returns how many went.
@@ -156,46 +163,115 @@ class Outbox:
                 gone += self._delete(db, f"event_id IN ({marks})", batch)
             return gone
 
-        return self._run(work) if ids else 0
+        return self._run(work, durable=False) if ids else 0
 
-    def purge_expired(self, now_s: float) -> int:
-        """Delete what may not be kept at Unix time `now_s`. Returns how many events went.
+    def discard(self, ids: Sequence[str]) -> int:
+        """Delete events that can never be sent, counted as `unreadable`. Returns how many went.
 
         Raises:
             PublishError: nothing was deleted.
         """
-        gone = self._run(lambda db: self._delete(db, "expires_at <= ?", [int(now_s)]))
+        gone = self.settle(ids)
+        self._unreadable += gone
+        return gone
+
+    def purge_expired(self) -> int:
+        """Delete what may not be kept any longer. Returns how many events went.
+
+        Raises:
+            PublishError: nothing was deleted.
+        """
+        boot_s = self.clocks.boot_s()
+        where, values = "deadline_s <= ?", [boot_s]
+        if self.clocks.believed():
+            where += " OR (carried AND expires_at > 0 AND expires_at <= ?)"
+            values.append(self.clocks.wall_s())
+        gone = self._run(lambda db: self._delete(db, where, values)) if self._rows else 0
         self._expired += gone
         aside = self._path.with_name(self._path.name + ".damaged")
         with contextlib.suppress(OSError):
-            if now_s - aside.stat().st_mtime > self._limits.keep_damaged_s:
+            old_s = boot_s - self._aside_s
+            if self.clocks.believed():
+                old_s = max(old_s, self.clocks.wall_s() - aside.stat().st_mtime)
+            if old_s > self._limits.keep_damaged_s:
                 aside.unlink()
         return gone
 
     def tidy(self) -> None:
-        """Empty the write-ahead log, which still holds deleted events. Cheap when none were.
+        """Empty the write-ahead log, which still holds deleted rows, and note the time since boot.
+
+        Cheap when nothing changed.
 
         Raises:
             PublishError: the file cannot be written.
         """
+        boot_s = self.clocks.boot_s()
         with self._lock:
+            if self._rows and boot_s - self._beat_s >= _BEAT_S:
+                self._run(self._beat)
             if not self._dirty:
                 return
+            copied = self._wal_bytes()
             try:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlite3.Error as err:
                 raise translate(err, self._path) from err
+            self._wear.spend(copied, boot_s)
             self._dirty = False
+
+    def renew_keys(self, *, now: bool = False) -> None:
+        """Rotate the key when it is due, or `now`; forget keys that no row needs.
+
+        Raises:
+            PublishError: file or keys cannot be written.
+        """
+        if now:
+            self.vault.rotate(self.clocks.wall_s())
+        elif self.clocks.believed():
+            self.vault.rotate_if_due(self.clocks.wall_s())
+        if len(self.vault.numbers) > 1:
+            heads = self._run(
+                lambda db: db.execute("SELECT DISTINCT substr(sealed, 1, 5) FROM events").fetchall()
+            )
+            self.vault.keep_only({key_number(head) for (head,) in heads})
+
+    def oldest_s(self) -> float:
+        """How long the oldest event has been waiting, by the wall clock; 0 when none is."""
+        if not self._rows:
+            return 0.0
+        try:
+            found = self._run(
+                lambda db: db.execute("SELECT event_id FROM events ORDER BY seq LIMIT 1").fetchone()
+            )
+        except PublishError:
+            return 0.0
+        return max(0.0, self.clocks.wall_s() - made_at_s(found[0])) if found else 0.0
+
+    @property
+    def worn(self) -> bool:
+        """Whether the day's budget of flash writes is used up."""
+        return self._wear.used_up(self.clocks.boot_s())
 
     @property
     def counts(self) -> OutboxCounts:
         """Numbers for health."""
-        return OutboxCounts(self._rows, self._size, self._dropped, self._expired, self._damaged)
+        return OutboxCounts(
+            self._rows,
+            self._size,
+            self._dropped,
+            self._expired,
+            self._damaged,
+            self._unreadable,
+            self._wear.written,
+        )
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""
         with self._lock, contextlib.suppress(sqlite3.Error, PublishError):
-            self.tidy()
+            if self._is_open():
+                if self._rows:
+                    self._run(self._beat)
+                self.tidy()
         with self._lock:
             self._db.close()
 
@@ -207,31 +283,89 @@ class Outbox:
         """Close the file."""
         self.close()
 
-    def _row_of(self, event: Event) -> tuple[str, int, int, bytes]:
-        sealed = self._sealer.seal(event.event_id, event.to_json())
+    def _vault_beside(self) -> Vault:
+        try:
+            return Vault(
+                FileKeyStore(self._path.with_name(self._path.name + ".key")), self.clocks.wall_s()
+            )
+        except PublishError:
+            self._db.close()
+            raise
+
+    def _row_of(self, parcel: Parcel) -> tuple[str, str, float, int, int, bytes]:
+        event = parcel.event
+        sealed = self.vault.seal(event.event_id, event.schema, event.to_json())
         if len(sealed) > self._limits.max_bytes:
             raise PublishError(
                 f"event {event.event_id} is larger than the outbox",
                 code="delivery.outbox.too_large",
-                hint="raise delivery.max_bytes",
+                hint="raise outbox.max_bytes",
             )
-        return event.event_id, int(event.expires_at.timestamp()), len(sealed), sealed
+        end = parcel.end
+        return event.event_id, event.schema, end.boot_s, end.wall_s, len(sealed), sealed
 
-    def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _read(self, limit: int, after: int) -> list[_Stored]:
+        return self._run(
+            lambda db: db.execute(
+                "SELECT seq, event_id, schema, deadline_s, expires_at, carried, sealed"
+                " FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, limit),
+            ).fetchall()
+        )
+
+    def _opened(self, read: list[_Stored]) -> list[Row]:
+        rows, bad = [], []
+        for seq, event_id, schema, boot_s, wall_s, carried, sealed in read:
+            left = left_s(Deadline(boot_s, wall_s), bool(carried), self.clocks)
+            if left <= 0:
+                continue
+            try:
+                rows.append(Row(seq, event_id, left, self.vault.open(event_id, schema, sealed)))
+            except Unsealable:
+                bad.append(seq)
+        if bad:
+            marks = ",".join("?" * len(bad))
+            self._unreadable += self._run(lambda db: self._delete(db, f"seq IN ({marks})", bad))
+            _log.error(
+                "outbox rows that no key opens were deleted",
+                extra={"code": "delivery.outbox.unreadable", "rows": len(bad)},
+            )
+        return rows
+
+    def _carry_over(self, db: sqlite3.Connection) -> None:
+        """Count rows of an earlier boot as carried: what is known of its length has passed."""
+        before = db.execute("SELECT boot_id, boot_s FROM boot").fetchone()
+        if before is None or before[0] != self.clocks.boot_id():
+            if before is not None:
+                db.execute(
+                    "UPDATE events SET deadline_s = deadline_s - ?, carried = 1", (before[1],)
+                )
+            self._beat(db)
+
+    def _beat(self, db: sqlite3.Connection) -> None:
+        self._beat_s = self.clocks.boot_s()
+        db.execute(
+            "INSERT INTO boot VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE"
+            " SET boot_id = excluded.boot_id, boot_s = excluded.boot_s",
+            (self.clocks.boot_id(), self._beat_s),
+        )
+
+    def _run(self, work: Callable[[sqlite3.Connection], _T], *, durable: bool = True) -> _T:
         """Do `work` in a transaction; once more on a new file if this one proves damaged."""
         with self._lock:
             try:
-                return self._transact(work)
+                return self._transact(work, durable)
             except sqlite3.Error as err:
                 if not is_damage(err):
                     raise translate(err, self._path) from err
                 self._report_damage()
             try:
                 self._db.close()
-                set_aside(self._path)
+                self._set_aside()
                 self._db = self._open()
                 self._rows = self._size = 0
-                return self._transact(work)
+                self._transact(self._beat, True)
+                return self._transact(work, durable)
             except (sqlite3.Error, OSError) as err:
                 if isinstance(err, sqlite3.Error):
                     raise translate(err, self._path) from err
@@ -241,10 +375,12 @@ class Outbox:
                     hint="move the file away by hand and check the disk",
                 ) from err
 
-    def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _transact(self, work: Callable[[sqlite3.Connection], _T], durable: bool) -> _T:
         before = self._rows, self._size
         changes = self._db.total_changes if self._is_open() else 0
+        logged = self._wal_bytes()
         try:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             result = work(self._db)
             self._db.execute("COMMIT")
@@ -253,8 +389,18 @@ class Outbox:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
-        self._dirty = self._dirty or self._db.total_changes != changes
+        if self._db.total_changes != changes:
+            self._dirty = True
+            now = self._wal_bytes()
+            grown = now - logged if now >= logged else now
+            self._wear.spend(grown, self.clocks.boot_s())
         return result
+
+    def _wal_bytes(self) -> int:
+        try:
+            return self._wal.stat().st_size
+        except OSError:
+            return 0
 
     def _is_open(self) -> bool:
         with contextlib.suppress(sqlite3.ProgrammingError):
@@ -296,10 +442,14 @@ class Outbox:
                 if not is_damage(err):
                     raise
                 self._report_damage()
-                set_aside(self._path)
+                self._set_aside()
                 return open_database(self._path)
         except sqlite3.Error as err:
             raise translate(err, self._path) from err
+
+    def _set_aside(self) -> None:
+        set_aside(self._path)
+        self._aside_s = self.clocks.boot_s()
 
     def _report_damage(self) -> None:
         self._damaged += 1

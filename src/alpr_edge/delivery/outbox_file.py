@@ -4,7 +4,8 @@ It knows files and SQLite, not events (`outbox`).
 
 Rules:
 - The file is 0600 from its first byte; SQLite gives its WAL the same mode.
-- `synchronous=FULL`: a committed row survives a power cut. `secure_delete=ON`: a deleted row is
+- `synchronous=FULL`: a committed row survives a power cut. `outbox` deletes with NORMAL: a deletion
+  that a power cut undoes costs a repeat, not a loss. `secure_delete=ON`: a deleted row is
   overwritten. One process at a time (`locking_mode=EXCLUSIVE`), so no shared-memory file.
 - `AUTOINCREMENT`: a sequence number is never used twice, so readers may keep a cursor.
 
@@ -20,17 +21,30 @@ from pathlib import Path
 
 from alpr_edge.errors import PublishError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
+DROP TABLE IF EXISTS events;
+CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id TEXT NOT NULL UNIQUE,
+    schema TEXT NOT NULL,
+    deadline_s REAL NOT NULL,
     expires_at INTEGER NOT NULL,
+    carried INTEGER NOT NULL DEFAULT 0,
     size INTEGER NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS by_expiry ON events (expires_at);
+CREATE INDEX by_deadline ON events (deadline_s);
+CREATE TABLE IF NOT EXISTS boot (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    boot_id TEXT NOT NULL,
+    boot_s REAL NOT NULL
+) STRICT;
 """
+"""`deadline_s`: seconds since this boot at which the retention ends. `expires_at`: the same as Unix
+time, 0 when the wall clock was not believed at storing. `carried`: stored before the last boot.
+`boot`: which boot `deadline_s` is in, and how long it had lasted when that was last written.
+Version 1, which was never released, held plain text: its rows are dropped, overwritten."""
 _LOCK_WAIT_S = 1.0
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
@@ -111,6 +125,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         )
     if version < SCHEMA_VERSION:
         db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def _create_private(path: Path) -> None:

@@ -41,11 +41,28 @@ class LinkState:
     phase: see `Phase`.
     code: the latest trouble; with phase `connected` one that does not stop reads.
     protocol: what was agreed on, `MQTT 5` or `MQTT 3.1.1`.
+    destination: `host:port` of the broker.
+    certificate: SHA-256 in hex of its certificate; empty without TLS.
     """
 
     phase: Phase
     code: LinkCode = LinkCode.NONE
     protocol: str = ""
+    destination: str = ""
+    certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """The form for MQTT 5: what describes the payload goes beside it.
+
+    Attributes:
+        properties: user properties.
+    """
+
+    payload: bytes = field(repr=False)
+    content_type: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,7 @@ class Message:
 
     Attributes:
         expires_in_s: what is left of its retention; the broker drops it then where it can (MQTT 5).
+        binary: sent instead where MQTT 5 was agreed on.
     """
 
     event_id: str
@@ -61,6 +79,7 @@ class Message:
     payload: bytes = field(repr=False)
     content_type: str = ""
     expires_in_s: int | None = None
+    binary: Binary | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True)
