@@ -15,6 +15,8 @@ class DocumentType(StrEnum):
     """Who may do what: names, roles and keys. Signed by the city."""
     MASK_RECORD = "mask-record"
     """What one camera never reads. Signed by technicians or the city."""
+    MASK_STATE = "mask-state"
+    """Which mask records are in force. Signed by the device itself."""
     CONFIG = "config"
     """Signature beside a device's TOML file."""
     MODELS = "models"

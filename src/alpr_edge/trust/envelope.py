@@ -131,6 +131,16 @@ def examine(
     return Signed(_json(body), tuple(found), hashlib.sha256(body).hexdigest())
 
 
+def read_unverified(data: bytes, document_type: DocumentType) -> Signed:
+    """The payload of an envelope whoever signed it: to show it, or to check its digest elsewhere.
+
+    Raises:
+        BadSignature: `trust.envelope.invalid` or `trust.signature.type`.
+    """
+    body = _body(_open(data), document_type)
+    return Signed(_json(body), (), hashlib.sha256(body).hexdigest())
+
+
 def sign_file(
     document_type: DocumentType, content: bytes, *keys: PrivateKey, **extra: Any
 ) -> bytes:
@@ -193,13 +203,7 @@ def _verified(
 ) -> tuple[bytes, dict[PublicKey, dict[str, str]]]:
     """The payload's bytes, and the entry of every key whose signature holds; at least one."""
     envelope = _open(data)
-    if envelope["payloadType"] != document_type.payload_type:
-        raise BadSignature(
-            f"this is not a {document_type.value} but {str(envelope['payloadType'])[:80]!r}",
-            code="trust.signature.type",
-            hint="give the right file: a signature holds for one kind of document only",
-        )
-    body = _base64(envelope["payload"])
+    body = _body(envelope, document_type)
     message = pae(document_type.payload_type, body)
     signatures = [_base64(entry["sig"]) for entry in envelope["signatures"]]
     found = {}
@@ -216,6 +220,16 @@ def _verified(
             hint="it was changed after signing, or signed with a key that is not in the list",
         )
     return body, found
+
+
+def _body(envelope: Mapping[str, Any], document_type: DocumentType) -> bytes:
+    if envelope["payloadType"] != document_type.payload_type:
+        raise BadSignature(
+            f"this is not a {document_type.value} but {str(envelope['payloadType'])[:80]!r}",
+            code="trust.signature.type",
+            hint="give the right file: a signature holds for one kind of document only",
+        )
+    return _base64(envelope["payload"])
 
 
 def _open(data: bytes) -> dict[str, Any]:

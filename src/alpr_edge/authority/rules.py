@@ -1,0 +1,207 @@
+"""Who may put which masks in force, and what is in force now. Pure: no disk, no clock.
+
+Guarantee N6. States and moves, as `store` keeps them:
+
+    nothing  ── commit, two people or the city ──────────────► in force
+    in force ── commit that covers, one person ──────────────► in force: the new one alone, at once
+    in force ── commit that does not, two people or the city ► pending: old and new together
+    pending  ── confirm ─────────────────────────────────────► in force: the new one alone
+    pending  ── time runs out, restart, other software ──────► pending no more: old and new together
+
+1. In force is the union of all records in `State.records`. Only `confirm` takes one out, and only
+   what had the authority to be committed can be confirmed.
+2. A commit is compared with everything in force, pending records included. It covers if it is for
+   the same frame size, keeps the reference view, and `exclusion.compare` says so.
+3. Without a record nothing is read, which protects everything: the first record, and the first one
+   after a damage, narrows and needs two people or the city.
+4. Numbers only grow, also over records that were never confirmed: none is ever taken twice.
+5. A record names the one that it was made against: two technicians cannot undo each other unseen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from alpr_edge.authority.record import SIGNING_ROLES, MaskRecord, SignedRecord
+from alpr_edge.errors import Expired, Rollback, TrustError
+from alpr_edge.exclusion.compare import Change, compare, union
+from alpr_edge.trust.checks import check_number, check_validity
+from alpr_edge.trust.keyring import Keyring
+from alpr_edge.zone_set import ZoneSet
+
+MAX_IN_FORCE: Final = 8
+"""Records that may wait for confirmation one upon the other."""
+
+
+class Authority(StrEnum):
+    """On whose word a record was committed."""
+
+    ONE_PERSON = "one_person"
+    TWO_PEOPLE = "two_people"
+    CITY = "city"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a device holds of one camera's masks.
+
+    Attributes:
+        records: in force, oldest first; their union protects. Empty: nothing may be read.
+        confirm_before: the last record is pending until then; `None`: it is confirmed, or its time
+            ran out.
+        highest: the highest number that was ever here.
+    """
+
+    records: tuple[SignedRecord, ...] = ()
+    confirm_before: datetime | None = None
+    highest: int = 0
+
+    @property
+    def newest(self) -> SignedRecord | None:
+        """The record that the next one is made against."""
+        return self.records[-1] if self.records else None
+
+    @property
+    def zones(self) -> ZoneSet | None:
+        """What is protected now; `None`: everything, for nothing may be read."""
+        return union([one.record.zones for one in self.records]) if self.records else None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What committing a record does, before it is done.
+
+    Attributes:
+        state: afterwards.
+        change: the geometry against what is in force; `None` where nothing was.
+        narrowings: why more than one person is needed; empty: one is enough.
+    """
+
+    state: State
+    authority: Authority
+    change: Change | None
+    narrowings: tuple[str, ...]
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it takes a confirmation to let go of the old masks."""
+        return self.state.confirm_before is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Which camera of which unit the masks are for.
+
+    Attributes:
+        least_band: the band that the unit's configuration asks for at least.
+    """
+
+    device: str
+    camera: str
+    least_band: float = 0.0
+
+
+def plan_commit(
+    state: State,
+    new: SignedRecord,
+    keyring: Keyring,
+    unit: Unit,
+    *,
+    confirm_before: datetime,
+    now: datetime | None,
+) -> Plan:
+    """Judge a record and say what committing it does.
+
+    Args:
+        now: `None` where the clock is not trusted; validity is then left to the interlock.
+
+    Raises:
+        Rollback: `trust.rollback` or `authority.previous`.
+        Expired: it is not valid now.
+        TrustError: `authority.other_unit`, `.too_few` or `.unconfirmed`.
+    """
+    record = new.record
+    if (record.device, record.camera) != (unit.device, unit.camera):
+        raise TrustError(
+            f"the record is for {record.device}/{record.camera}, this is "
+            f"{unit.device}/{unit.camera}",
+            code="authority.other_unit",
+            hint="commit it on the unit that it was made for",
+        )
+    check_number("mask record", record.number, state.highest)
+    expected = state.newest.digest if state.newest else None
+    if record.previous != expected:
+        raise Rollback(
+            "the record was made against other masks than the ones in force",
+            code="authority.previous",
+            hint="see `alpr-edge masks history`; make it again against the newest record",
+        )
+    if now is not None:
+        check_validity("mask record", now, valid_from=record.valid_from, valid_to=record.valid_to)
+    change, narrowings = _compare(state, record, unit)
+    authority = _authority(new, keyring, narrowings)
+    if not state.records or not narrowings:
+        return Plan(State((new,), None, record.number), authority, change, narrowings)
+    if len(state.records) >= MAX_IN_FORCE:
+        raise TrustError(
+            f"{len(state.records)} records wait for confirmation one upon the other",
+            code="authority.unconfirmed",
+            hint="commit and confirm one that covers them all, or that the city signed",
+        )
+    after = State((*state.records, new), confirm_before, record.number)
+    return Plan(after, authority, change, narrowings)
+
+
+def confirm(state: State, now: datetime) -> State:
+    """Let go of the older records: the pending one alone is in force.
+
+    Raises:
+        TrustError: `authority.nothing_pending`.
+        Expired: `authority.too_late`; old and new stay in force together.
+    """
+    if state.confirm_before is None or state.newest is None:
+        raise TrustError(
+            "no mask record waits for confirmation",
+            code="authority.nothing_pending",
+            hint="see `alpr-edge masks history`",
+        )
+    if now >= state.confirm_before:
+        raise Expired(
+            "the time to confirm has run out: old and new masks stay in force together",
+            code="authority.too_late",
+            hint="sign the record again with a new number and commit it",
+        )
+    return State((state.newest,), None, state.highest)
+
+
+def _compare(state: State, record: MaskRecord, unit: Unit) -> tuple[Change | None, tuple[str, ...]]:
+    zones = state.zones
+    if zones is None:
+        return None, ("there is no record in force: everything is protected",)
+    change = compare(zones, record.zones, size_px=record.frame_px, least_band=unit.least_band)
+    narrowings = list(change.narrowings)
+    for old in state.records:
+        if old.record.frame_px != record.frame_px:
+            narrowings.append("it is made for another frame size")
+        if old.record.reference is not None and old.record.reference != record.reference:
+            narrowings.append("it has another reference view: the same masks cover other ground")
+    return change, tuple(dict.fromkeys(narrowings))
+
+
+def _authority(new: SignedRecord, keyring: Keyring, narrowings: tuple[str, ...]) -> Authority:
+    people = keyring.people(new.signers, *SIGNING_ROLES)
+    if keyring.is_city(new.signers):
+        return Authority.CITY
+    if len(people) >= 2:
+        return Authority.TWO_PEOPLE
+    if people and not narrowings:
+        return Authority.ONE_PERSON
+    raise TrustError(
+        f"the record protects less than before ({'; '.join(narrowings[:3])}) and "
+        f"{len(people)} signed it",
+        code="authority.too_few",
+        hint="let a second person or the city sign it: `alpr-edge masks countersign`",
+    )
