@@ -17,7 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "alpr_edge"
 PAGE = ROOT / "docs" / "errors.md"
-ROOMS = "authority|capture|cli|config|delivery|exclusion|pipeline|simulator|trust|vision|wiring"
+ROOMS = (
+    "authority|capture|cli|config|delivery|exclusion|ledger|pipeline|simulator|trust|vision|wiring"
+)
 CODE = re.compile(rf"({ROOMS})(\.[a-z0-9_]+)+")
 
 HEAD = """\

@@ -119,3 +119,9 @@ class ExclusionError(AlprEdgeError):
 
     code = "exclusion.refused"
     exit_status = 3
+
+
+class AuditError(AlprEdgeError):
+    """A record that does not hold: a ledger, a proof, an attestation."""
+
+    code = "ledger.failed"
