@@ -16,7 +16,7 @@ from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import Zones, make_zones
 from alpr_edge.pipeline import Pipeline
-from alpr_edge.types import Frame, Image
+from alpr_edge.types import Detection, Frame, Image, Read, Sighting
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
 from alpr_edge.vision.recogniser import Recogniser, crop_plate
@@ -25,6 +25,9 @@ from bench.measure import Timing, timed
 
 FRAME_NS = 66_666_667
 """Fifteen frames a second: what a street camera usually gives."""
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+READ = Read("7ABC123", 0.9, (0.98,) * 7, None)
 
 MASK = ((0.0, 0.0), (0.3, 0.0), (0.3, 0.4), (0.0, 0.4))
 """A mask over an eighth of the picture, at its upper left."""
@@ -37,16 +40,28 @@ class Frames:
         self._picture = picture
         self._sequence = 0
 
+    def tick(self) -> int:
+        """The monotonic time of the next frame."""
+        self._sequence += 1
+        return self._sequence * FRAME_NS
+
     def next(self) -> Frame:
         """A frame of its own: the mask blanks in place and seals the buffer."""
-        self._sequence += 1
+        taken_ns = self.tick()
         return Frame(
             image=self._picture.copy(),
             source="bench",
             sequence=self._sequence,
-            captured_at=datetime(2026, 1, 1, tzinfo=UTC),
-            taken_ns=self._sequence * FRAME_NS,
+            captured_at=NOW,
+            taken_ns=taken_ns,
         )
+
+
+def street_of_plates() -> list[Detection]:
+    """Sixteen plates of 80 px, standing: more than a street usually shows."""
+    corners = np.array([[0, 0], [80, 0], [80, 40], [0, 40]], np.float32)
+    places = [(200 + 400 * (n % 4), 200 + 200 * (n // 4)) for n in range(16)]
+    return [Detection(corners + np.array(place, np.float32), 0.9) for place in places]
 
 
 def zones_for(picture: Image) -> Zones:
@@ -100,6 +115,13 @@ def measure(picture: Image, *, threads: int, seconds: float) -> Iterator[Timing]
         yield timed(
             "read a plate", lambda: recogniser.read([crop]), threads=threads, seconds=seconds
         )
+    tracker, many = Tracker(), [Sighting(one, READ, 100.0) for one in street_of_plates()]
+    yield timed(
+        f"track {len(many)} plates",
+        lambda: tracker.step(many, captured_at=NOW, taken_ns=frames.tick()),
+        threads=threads,
+        seconds=seconds / 4,
+    )
     pipeline = Pipeline(
         masker=masker,
         detector=detector,

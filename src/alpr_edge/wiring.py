@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import OrderedDict
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import alpr_edge
 from alpr_edge.config.mask_file import mask_digest
+from alpr_edge.config.rules import PRECISIONS
 from alpr_edge.errors import ConfigError
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
@@ -20,7 +22,9 @@ from alpr_edge.pipeline import FindsPlates, Pipeline, ReadsPlates, read_still
 from alpr_edge.types import Drop, Frame, Sighting
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import Model, load_model
+from alpr_edge.vision.precision import min_confidence_for
 from alpr_edge.vision.recogniser import Recogniser
+from alpr_edge.vision.second_look import SecondLook
 from alpr_edge.vision.tracker import Tracker, TrackerLimits
 from alpr_edge.zone_set import ZoneSet
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from alpr_edge.delivery.outbox import Outbox
     from alpr_edge.delivery.port import Link, Topics
     from alpr_edge.service import Observer, Service
+
+_log = logging.getLogger(__name__)
 
 SOFTWARE = f"alpr-edge {alpr_edge.__version__}"
 STILL_MIN_CONFIDENCE = 0.3
@@ -118,10 +124,14 @@ class Engine:
         find = _load(detector.model, "detector.onnx", detector.threads or run.threads, config)
         read = _load(recogniser.model, "recogniser.onnx", recogniser.threads or run.threads, config)
         self.model_digest = f"{find.digest},{read.digest}"
-        self._detector = Detector(
-            find, size_px=(detector.width, detector.height), min_score=detector.min_score
-        )
+        size_px = detector.width, detector.height
+        self._detector: FindsPlates = Detector(find, size_px=size_px, min_score=detector.min_score)
+        if detector.second_looks:
+            self._detector = SecondLook(
+                self._detector, looks=detector.second_looks, window_px=size_px
+            )
         self._recogniser = Recogniser(read)
+        self.min_confidence = _min_confidence(config, read)
 
     def zones(self, size_px: tuple[int, int]) -> Zones:
         """The masks and the band for frames of this width and height."""
@@ -187,7 +197,7 @@ def make_service(
         health=health,
         provenance=provenance,
         usage=UsageTerms(timedelta(days=config.outbox.retention_days), config.usage.purposes),
-        min_confidence=config.recogniser.min_confidence,
+        min_confidence=engine.min_confidence,
         observer=observer,
         metrics_port=config.health.metrics_port,
     )
@@ -362,6 +372,17 @@ def _load(chosen: FilePath | str, default: str, threads: int, config: DeviceConf
         return load_model(default, threads=threads, providers=providers)
     path = Path(chosen)
     return load_model(path.name, folder=path.parent, threads=threads, providers=providers)
+
+
+def _min_confidence(config: DeviceConfig, recogniser: Model) -> float:
+    """The weakest confidence that is published, by `recogniser.precision` where it is given."""
+    wanted = config.recogniser.precision
+    if wanted is None:
+        return config.recogniser.min_confidence
+    if "thresholds" not in recogniser.about:
+        _log.warning("the recogniser has no table of thresholds: its confidences are taken as such")
+    share = PRECISIONS[wanted] if isinstance(wanted, str) else wanted
+    return min_confidence_for(share, recogniser.about)
 
 
 def _zones(masks: ZoneSet, size_px: tuple[int, int], least_band: float) -> Zones:

@@ -392,3 +392,27 @@ def test_files_that_cannot_be_loaded(tmp_path: Path, make: Any, code: str) -> No
     assert caught.value.code == f"config.{code}"
     assert str(path) in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("value", "kept"), [('"balanced"', "balanced"), ("0.97", 0.97)])
+def test_a_wanted_precision(value: str, kept: object) -> None:
+    config = parse(f"{MINIMAL}\n[recogniser]\nprecision = {value}\n", source="x")
+    assert config.recogniser.precision == kept
+    assert config_digest(config) != config_digest(parse(MINIMAL, source="x"))
+
+
+@pytest.mark.parametrize("value", ['"loose"', "0.2", "1", "true", "[]"])
+def test_a_precision_that_is_none(value: str) -> None:
+    told = problem(f"precision = {value}", section="recogniser")
+    assert told.startswith("recogniser.precision: ")
+    assert "balanced" in told
+
+
+def test_a_precision_beside_a_threshold() -> None:
+    told = problem('precision = "strict"\nmin_confidence = 0.7', section="recogniser")
+    assert told == "recogniser.min_confidence: given beside precision, which decides it"
+
+
+def test_second_looks_are_off_unless_asked_for() -> None:
+    assert parse(MINIMAL, source="x").detector.second_looks == 0
+    assert problem("second_looks = 9", section="detector").startswith("detector.second_looks: ")

@@ -76,6 +76,7 @@ ModelField = Annotated[
 """`default` is the model that was shipped; anything else is the path of an ONNX file."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Precision = Annotated[float | str, PlainValidator(rules.precision)]
 Threads = Annotated[int, Field(ge=0, le=64)]
 FrameWidth = Annotated[int, Field(ge=64, le=8192)]
 FrameHeight = Annotated[int, Field(ge=64, le=8192)]
@@ -254,6 +255,9 @@ class Detector(Section):
     """Input height in pixels, a multiple of 32."""
     min_score: Fraction = 0.4
     """Detections below are passed over."""
+    second_looks: Annotated[int, Field(ge=0, le=8)] = 0
+    """Further looks a frame, at full resolution, where something moved: finds smaller plates in
+    frames larger than the input. Each costs as much as the first look; 0 is off."""
     threads: Threads = 0
     """Threads of this model; 0 means `run.threads`."""
 
@@ -265,6 +269,9 @@ class Recogniser(Section):
     """`default` or the path of an ONNX file."""
     min_confidence: Fraction = 0.5
     """Reads below are not published."""
+    precision: Precision | None = None
+    """Instead of `min_confidence`: the share of right reads among those published, `balanced`
+    (0.95), `strict` (0.99) or a number. The model's own measurements give the confidence."""
     threads: Threads = 0
     """Threads of this model; 0 means `run.threads`."""
 

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+PRECISIONS: Final = {"balanced": 0.95, "strict": 0.99}
+"""Names of wanted precisions: the share of right reads among those published."""
+
 _IDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
@@ -63,6 +66,15 @@ def multiple_of_32(value: int) -> int:
     return value
 
 
+def precision(value: object) -> float | str:
+    """A wanted share of right reads, or the name of one."""
+    if isinstance(value, str) and value in PRECISIONS:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0.5 <= value <= 0.999:
+        return float(value)
+    raise ValueError(f"must be one of {', '.join(PRECISIONS)}, or a number within [0.5, 0.999]")
+
+
 def topic_prefix(value: str) -> str:
     """What MQTT topics begin with. Source: MQTT 5.0, section 4.7."""
     levels = value.split("/")
@@ -113,6 +125,10 @@ def disagreements(tables: Mapping[str, Any]) -> list[str]:
         for given, missing in (("width", "height"), ("height", "width")):
             if _has(tables, "source", given) and not _has(tables, "source", missing):
                 problems.append(f"source.{missing}: missing, but {given} is given")
+    if _has(tables, "recogniser", "precision"):
+        least_confidence = _number(tables, "recogniser", "min_confidence", 0.5)
+        if least_confidence is not None and least_confidence != 0.5:
+            problems.append("recogniser.min_confidence: given beside precision, which decides it")
     tls = _table(tables, "mqtt").get("tls")
     if isinstance(tls, Mapping):
         for given, missing in (("cert", "key"), ("key", "cert")):

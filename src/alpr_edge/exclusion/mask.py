@@ -8,7 +8,7 @@ It makes no copy of the frame: the `Frame`'s own buffer is blanked and made read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import final
 
@@ -43,6 +43,17 @@ class MaskedFrame:
     def __post_init__(self) -> None:
         if self._seal is not _SEAL:
             raise TypeError("only alpr_edge.exclusion.mask builds a MaskedFrame")
+
+    def window(self, left: int, top: int, width: int, height: int) -> MaskedFrame:
+        """A part of it, in the same pixels: what is masked stays masked.
+
+        Raises:
+            ValueError: the part is empty or not inside the frame.
+        """
+        rows, cols = self.image.shape[:2]
+        if not (0 <= left < left + width <= cols and 0 <= top < top + height <= rows):
+            raise ValueError(f"{width}x{height} at {left}, {top} is not inside {cols}x{rows}")
+        return replace(self, image=self.image[top : top + height, left : left + width])
 
 
 class Masker:

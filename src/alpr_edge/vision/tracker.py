@@ -1,26 +1,51 @@
-"""The tracker: sightings of one frame after the other become passes of vehicles.
+"""The tracker: sightings of one frame after the other become passes of vehicles. Pure.
 
-Constant-velocity prediction of the quad, greedy assignment by distance in plate widths, and the
-text as a second witness: a far jump is believed only where the texts are alike. Sightings that are
-ambiguous start a new track; a wrong split costs a read, a wrong join could mix two plates.
+A Kalman filter on the corners says where a plate will be (`motion`), the cheapest pairing says
+which sighting continues which track (`assignment`), and the text is a second witness: a far jump is
+believed only where the texts are alike, and no pair is made of texts that are surely different.
+
+Every doubt splits rather than mixes: a wrong split costs a read, a wrong join could mix two plates.
+
+- Where one sighting fits two tracks nearly as well (or one track two sightings) and no text
+  decides, it begins a new track, and the tracks in question go on only with a text like their own.
+- A track whose reads still tell of two vehicles ends without a read.
+- A vehicle that stays where a track has ended, with a like text, goes on without a voice: a parked
+  car is one read, however often something passes before it.
 
 It does not judge zones: `exclusion.gate` does, on what `step` returns.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alpr_edge.types import ClosedTrack, Quad, Read, Sighting, TrackPoint, TrackStep
-from alpr_edge.vision.voting import vote
+from alpr_edge.vision.assignment import assign
+from alpr_edge.vision.motion import Motion, width_of
+from alpr_edge.vision.voting import SURE, alike, is_torn, vote
 
 MAX_VOTES = 64
 """Reads kept of one track; beyond it the weakest goes. Bounds memory for parked cars."""
+
+DOUBT = 0.35
+"""Two pairings whose costs differ by less, in plate widths, cannot be told apart."""
+
+MAX_COST = 60.0
+"""Dearest pairing, in plate widths: a jump of `jump_widths_per_s` over the longest gap."""
+
+NEW_TEXT = 0.5
+"""What a pairing costs more whose texts say nothing, or are missing."""
+
+STILL_WIDTHS_PER_S = 0.5
+"""A vehicle slower than this when it was last seen is parked."""
+
+PARKED_NS = 600_000_000_000
+"""How long a parked vehicle is known again after it was last seen (ten minutes, in RAM)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +72,30 @@ class TrackerLimits:
 @dataclass(slots=True, eq=False)
 class _Open:
     track_id: int
+    motion: Motion
     quad: Quad
     seen_ns: int
     first_quad: Quad
     first_ns: int
     first_seen: datetime
     last_seen: datetime
-    velocity: Quad | None = None
     sightings: int = 0
     votes: list[tuple[Read, float]] = field(default_factory=list)
     best_quad: Quad | None = None
     best_weight: float = -1.0
     best_text: str = ""
+    best_sure: float = 0.0
     spent: bool = False
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parked:
+    """Where a parked vehicle was last seen, and what it was read as."""
+
+    quad: Quad
+    text: str = field(repr=False)
+    seen_ns: int
 
 
 class Tracker:
@@ -68,6 +104,7 @@ class Tracker:
     def __init__(self, limits: TrackerLimits | None = None) -> None:
         self._limits = limits or TrackerLimits()
         self._open: list[_Open] = []
+        self._parked: list[_Parked] = []
         self._next_id = 1
 
     def step(
@@ -75,7 +112,7 @@ class Tracker:
     ) -> TrackStep:
         """Join one frame's sightings to the tracks and close those that have ended."""
         overflow = False
-        pairs = self._assign(sightings, taken_ns)
+        pairs = self._pair(sightings, taken_ns)
         points: list[TrackPoint] = []
         for index, sighting in enumerate(sightings):
             track = pairs.get(index)
@@ -92,87 +129,118 @@ class Tracker:
     def finish(self) -> TrackStep:
         """The source has ended: close every track."""
         ended, self._open = self._open, []
+        self._parked.clear()
         closed, unread = self._close(ended)
         return TrackStep((), closed, unread)
 
-    def _assign(self, sightings: Sequence[Sighting], now_ns: int) -> dict[int, _Open]:
-        offers = []
-        for track in self._open:
-            for index, sighting in enumerate(sightings):
-                cost = self._cost(track, sighting, now_ns)
-                if cost is not None:
-                    offers.append((cost, track.track_id, index, track))
-        offers.sort(key=lambda o: o[:3])
+    def _pair(self, sightings: Sequence[Sighting], now_ns: int) -> dict[int, _Open]:
+        """Sighting → the track that it continues; sightings in doubt are left out."""
         pairs: dict[int, _Open] = {}
-        taken: set[int] = set()
-        for _, track_id, index, track in offers:
-            if index not in pairs and track_id not in taken:
-                pairs[index] = track
-                taken.add(track_id)
+        if not self._open or not sightings:
+            return pairs
+        costs, sure = self._costs(sightings, now_ns)
+        for row, column in assign(costs, MAX_COST):
+            rivals = _rivals(costs, sure, row, column)
+            if rivals:
+                for rival in rivals:
+                    self._open[rival].doubtful = True
+            else:
+                pairs[column] = self._open[row]
         return pairs
 
-    def _cost(self, track: _Open, sighting: Sighting, now_ns: int) -> float | None:
-        """Distance in plate widths, or None where it cannot be the same vehicle."""
-        gap_s = (now_ns - track.seen_ns) / 1e9
-        quad = sighting.detection.quad
-        predicted = track.quad
-        if track.velocity is not None:
-            predicted = track.quad + track.velocity * min(gap_s, 0.5)
-        width = max(float(np.ptp(track.quad[:, 0])), float(np.ptp(quad[:, 0])), 4.0)
-        distance = float(np.hypot(*(quad.mean(0) - predicted.mean(0)))) / width
-        was = max(float(np.ptp(predicted[:, 0])), 1.0)
-        growth = abs(math.log(max(float(np.ptp(quad[:, 0])), 1.0) / was))
-        if not growth < 0.7 or not np.isfinite(distance):
-            return None
-        near = self._limits.near_widths * (1.0 + gap_s)
-        alike = _same_text(track, sighting)
-        if alike is False:
-            return None
-        if distance <= near:
-            return distance + growth - (0.5 if alike else 0.0)
-        far = self._limits.jump_widths_per_s * gap_s + near
-        return distance + growth if alike and distance <= far else None
+    def _costs(
+        self, sightings: Sequence[Sighting], now_ns: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Distances in plate widths, track by sighting, infinite where it cannot be the same
+        vehicle; and whether the texts say that it is."""
+        gaps_s = np.array([max(now_ns - t.seen_ns, 0) / 1e9 for t in self._open])
+        # After half a second the speed is no longer believed, only the uncertainty grows.
+        ahead = [
+            t.motion.ahead(min(float(gap), 0.5)) for t, gap in zip(self._open, gaps_s, strict=True)
+        ]
+        predicted = np.stack([quad for quad, _ in ahead])
+        seen = np.stack([s.detection.quad for s in sightings])
+        was, now = _widths(predicted), _widths(seen)
+        last = _widths(np.stack([t.quad for t in self._open]))
+        width = np.maximum(last[:, None], now[None])
+        away = (seen.mean(1)[None] - predicted.mean(1)[:, None]).astype(np.float64)
+        distance = np.hypot(away[..., 0], away[..., 1]) / width
+        growth = np.abs(np.log(now[None] / was[:, None]))
+        near = self._limits.near_widths * (1.0 + gaps_s)[:, None]
+        spread = np.array([deviation for _, deviation in ahead])[:, None] / width
+        close = distance <= np.minimum(near, 0.5 + 3.0 * spread)
+        far = distance <= near + self._limits.jump_widths_per_s * gaps_s[:, None]
+        costs, sure = np.full(distance.shape, np.inf), np.zeros(distance.shape, bool)
+        for row, column in np.argwhere((growth < 0.7) & far):
+            track = self._open[row]
+            known = _same_text(track, sightings[column])
+            if known is False or (not known and (track.doubtful or not close[row, column])):
+                continue
+            cost = distance[row, column] + growth[row, column]
+            costs[row, column] = cost + (0.0 if known else NEW_TEXT)
+            sure[row, column] = bool(known)
+        return costs, sure
 
     def _begin(self, sighting: Sighting, captured_at: datetime, now_ns: int) -> _Open:
         quad = sighting.detection.quad
-        track = _Open(self._next_id, quad, now_ns, quad, now_ns, captured_at, captured_at)
+        track = _Open(
+            self._next_id, Motion(quad), quad, now_ns, quad, now_ns, captured_at, captured_at
+        )
         self._next_id += 1
         self._open.append(track)
         return track
 
     def _extend(self, track: _Open, sighting: Sighting, captured_at: datetime, now_ns: int) -> None:
         quad = sighting.detection.quad
-        gap_s = (now_ns - track.seen_ns) / 1e9
-        if gap_s > 0:
-            speed = (quad - track.quad) / np.float32(gap_s)
-            if track.velocity is not None:
-                speed = np.float32(0.5) * (track.velocity + speed)
-            track.velocity = np.asarray(speed, np.float32)
+        if track.sightings and np.isfinite(quad).all():
+            track.motion.correct(quad, max(now_ns - track.seen_ns, 0) / 1e9)
         track.quad, track.seen_ns, track.last_seen = quad, now_ns, captured_at
         track.sightings += 1
         read = sighting.read
-        if read is None or track.spent:
+        if read is None:
             return
-        weight = read.confidence * float(np.log1p(sighting.sharpness))
-        track.votes.append((read, weight + 1e-6))
+        if read.confidence > track.best_sure:
+            track.best_text, track.best_sure = read.plate, read.confidence
+        track.spent = track.spent or self._is_parked(quad, read.plate)
+        if track.spent:
+            return
+        sharpness = float(np.log1p(max(sighting.sharpness, 0.0)))
+        track.votes.append((read, sharpness))
         if len(track.votes) > MAX_VOTES:
-            track.votes.remove(min(track.votes, key=lambda v: v[1]))
-        if weight > track.best_weight:
-            track.best_quad, track.best_weight, track.best_text = quad, weight, read.plate
+            track.votes.remove(min(track.votes, key=lambda v: v[1] * v[0].confidence))
+        if read.confidence * sharpness > track.best_weight:
+            track.best_quad, track.best_weight = quad, read.confidence * sharpness
+
+    def _is_parked(self, quad: Quad, text: str) -> bool:
+        return any(
+            float(np.hypot(*(quad.mean(0) - p.quad.mean(0)))) <= width_of(p.quad)
+            and alike(text, p.text)
+            for p in self._parked
+        )
 
     def _end_old(self, now_ns: int) -> tuple[tuple[ClosedTrack, ...], tuple[int, ...]]:
         limits = self._limits
         ended = [t for t in self._open if now_ns - t.seen_ns > limits.max_unseen_ns]
         self._open = [t for t in self._open if now_ns - t.seen_ns <= limits.max_unseen_ns]
-        parked = [
+        too_long = [
             t for t in self._open if not t.spent and now_ns - t.first_ns > limits.max_track_ns
         ]
-        closed, unread = self._close(ended + parked)
-        for track in parked:
+        closed, unread = self._close(ended + too_long)
+        for track in too_long:
             # The gate has seen this id end; the vehicle goes on under a new one, without a voice.
             track.track_id, track.spent, track.votes = self._next_id, True, []
             self._next_id += 1
+        self._remember(ended, {c.track_id for c in closed}, now_ns)
         return closed, unread
+
+    def _remember(self, ended: Sequence[_Open], told: set[int], now_ns: int) -> None:
+        """Know parked vehicles again that have had their read."""
+        for track in ended:
+            speed = float(np.abs(track.motion.speed).max()) / width_of(track.quad)
+            if (track.spent or track.track_id in told) and speed <= STILL_WIDTHS_PER_S:
+                self._parked.append(_Parked(track.quad, track.best_text, track.seen_ns))
+        kept = [p for p in self._parked if now_ns - p.seen_ns <= PARKED_NS]
+        self._parked = kept[-self._limits.max_tracks :]
 
     def _close(self, ended: list[_Open]) -> tuple[tuple[ClosedTrack, ...], tuple[int, ...]]:
         closed, unread = [], []
@@ -181,6 +249,9 @@ class Tracker:
                 unread.append(track.track_id)
                 continue
             read, agreeing = vote(track.votes)
+            if is_torn(track.votes, read.plate):
+                unread.append(track.track_id)
+                continue
             closed.append(
                 ClosedTrack(
                     track_id=track.track_id,
@@ -197,14 +268,29 @@ class Tracker:
         return tuple(closed), tuple(unread)
 
 
+def _widths(quads: NDArray[np.float32]) -> NDArray[np.float64]:
+    extents = quads[..., 0].max(1) - quads[..., 0].min(1)
+    return np.asarray(np.maximum(extents, 4.0), np.float64)
+
+
+def _rivals(costs: NDArray[np.float64], sure: NDArray[np.bool_], row: int, column: int) -> set[int]:
+    """The tracks that are in doubt if `row` takes `column`; none where it is clear."""
+    most = costs[row, column] + DOUBT
+    tracks = {int(r) for r in np.flatnonzero(costs[:, column] < most)} - {row}
+    if sure[row, column]:
+        # A text like its own outweighs a place: only another such text is a rival.
+        tracks = {r for r in tracks if sure[r, column]}
+    others = {int(c) for c in np.flatnonzero(costs[row] < most)} - {column}
+    if sure[row, column] and not any(sure[row, c] for c in others):
+        others = set()
+    return tracks | {row} if tracks or others else set()
+
+
 def _same_text(track: _Open, sighting: Sighting) -> bool | None:
     """True: texts are alike. False: both are sure and differ. None: cannot be said."""
-    if sighting.read is None or not track.votes:
-        return None
-    best = max(track.votes, key=lambda v: v[0].confidence)[0]
     new = sighting.read
-    same = sum(a == b for a, b in zip(best.plate, new.plate, strict=False))
-    longest = max(len(best.plate), len(new.plate))
-    if longest - same <= max(1, longest // 3):
+    if new is None or not track.best_text:
+        return None
+    if alike(track.best_text, new.plate):
         return True
-    return False if min(best.confidence, new.confidence) > 0.6 else None
+    return False if min(track.best_sure, new.confidence) >= SURE else None
