@@ -155,9 +155,11 @@ def photo_film(
         yield shot.image, number / fps, {label.text: shot.quad}
 
 
-def street_film(seed: int, *, fps: float = 10.0) -> Iterator[tuple[Image, float, Truth]]:
+def street_film(
+    seed: int, *, fps: float = 10.0, duration_s: float = 30.0
+) -> Iterator[tuple[Image, float, Truth]]:
     """The simulated street with every plate that can be read."""
-    street = Street(StreetConfig(seed=seed, fps=fps, duration_s=30.0))
+    street = Street(StreetConfig(seed=seed, fps=fps, duration_s=duration_s))
     for shot in street.frames():
         truth = {t.plate: t.corners for t in shot.truth if t.readable and t.corners is not None}
         yield shot.image, shot.time_s, truth
