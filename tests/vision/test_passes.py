@@ -6,12 +6,12 @@ Short films, so that it stays fast; `python -m bench.passes` plays more of them.
 from __future__ import annotations
 
 import pytest
+from bench.labels import load
+from bench.passes import Tally, photo_film, play, street_film
 
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
 from alpr_edge.vision.recogniser import Recogniser
-from bench.labels import load
-from bench.passes import Tally, photo_film, play, street_film
 
 
 @pytest.fixture(scope="module")
