@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from alpr_edge.capture.port import FrameSource
 from alpr_edge.delivery.courier import Courier
@@ -41,6 +42,35 @@ class Tally:
 Observer = Callable[[StepResult, tuple[Event, ...]], None]
 
 
+class ServiceRecord(Protocol):
+    """What wants to know what the service does: the ledger's recorder, or `NoRecord`."""
+
+    def frame(self, *, failed: bool = False) -> None:
+        """A frame was looked at, or could not be."""
+        ...
+
+    def published(self, count: int) -> None:
+        """Reads were handed to delivery."""
+        ...
+
+    def suppressed(self, reason: DropReason, count: int = 1) -> None:
+        """Tracks were held back."""
+        ...
+
+
+class NoRecord:
+    """Records nothing."""
+
+    def frame(self, *, failed: bool = False) -> None:
+        """Nothing."""
+
+    def published(self, count: int) -> None:
+        """Nothing."""
+
+    def suppressed(self, reason: DropReason, count: int = 1) -> None:
+        """Nothing."""
+
+
 class Service:
     """Runs one camera.
 
@@ -51,6 +81,8 @@ class Service:
         min_confidence: weaker reads are dropped as `WEAK_READ`.
         observer: sees every step, for the demo's view.
         metrics_port: serves Prometheus text on 127.0.0.1; 0 for none.
+        record: told of frames, reads and drops, for the ledger.
+        on_end: called last, with the error that ended the run and whether it was asked to end.
     """
 
     def __init__(
@@ -65,6 +97,8 @@ class Service:
         min_confidence: float,
         observer: Observer | None = None,
         metrics_port: int = 0,
+        record: ServiceRecord | None = None,
+        on_end: Callable[[AlprEdgeError | None, bool], None] = lambda _err, _asked: None,
     ) -> None:
         self._source = source
         self._make_pipeline = make_pipeline
@@ -76,6 +110,8 @@ class Service:
         self._min_confidence = min_confidence
         self._observer = observer
         self._metrics_port = metrics_port
+        self._record: ServiceRecord = record or NoRecord()
+        self._on_end = on_end
         self._stopping = False
         self._failures = 0
         self.tally = Tally()
@@ -99,6 +135,7 @@ class Service:
         if self._metrics_port:
             metrics = MetricsServer(self._metrics_port, self._courier.health_document)
         self._courier.start()
+        ended_by: AlprEdgeError | None = None
         try:
             for frame in self._source:
                 if self._stopping:
@@ -106,11 +143,15 @@ class Service:
                 self._step(frame)
             if self._pipeline is not None:
                 self._hand_over(self._pipeline.finish())
+        except AlprEdgeError as err:
+            ended_by = err
+            raise
         finally:
             self._source.close()
             if metrics is not None:
                 metrics.close()
             waiting = self._courier.close(drain_s)
+            self._on_end(ended_by, self._stopping)
         return waiting
 
     def _step(self, frame: Frame) -> None:
@@ -125,6 +166,7 @@ class Service:
             return
         self._failures = 0
         self._health.frame(time.monotonic())
+        self._record.frame()
         events = self._hand_over(result.gate)
         if self._observer is not None:
             self._observer(result, events)
@@ -144,13 +186,16 @@ class Service:
             self._courier.submit_all(events)
             self._health.runs(mask=events[-1].released.mask_digest)
         self.tally.published += len(events)
+        self._record.published(len(events))
         for drop in drops:
             self.tally.drops[drop.reason] += 1
             self._health.suppressed(drop.reason, time.monotonic())
+            self._record.suppressed(drop.reason)
         return tuple(events)
 
     def _count_failure(self, err: AlprEdgeError) -> None:
         self.tally.failed_frames += 1
+        self._record.frame(failed=True)
         self._failures += 1
         self._health.error(err.code)
         if self._failures == 1:

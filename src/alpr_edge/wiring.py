@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import alpr_edge
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.config.rules import PRECISIONS
-from alpr_edge.errors import ConfigError
+from alpr_edge.errors import AlprEdgeError, ConfigError
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import Zones, rasterise
@@ -30,11 +30,13 @@ from alpr_edge.zone_set import ZoneSet
 
 if TYPE_CHECKING:
     from alpr_edge.capture.port import FrameSource
-    from alpr_edge.config.models import DeviceConfig, FilePath, Mqtt
+    from alpr_edge.config.models import DeviceConfig, FilePath
     from alpr_edge.delivery.courier import Courier
     from alpr_edge.delivery.health import Health
+    from alpr_edge.delivery.mqtt_settings import MqttSettings
+    from alpr_edge.delivery.observer import Observer as EgressObserver
     from alpr_edge.delivery.outbox import Outbox
-    from alpr_edge.delivery.port import Link, Topics
+    from alpr_edge.ledger.setup import LedgerKit
     from alpr_edge.service import Observer, Service
 
 _log = logging.getLogger(__name__)
@@ -173,9 +175,29 @@ def make_service(
     Raises:
         AlprEdgeError: whatever is missing or wrong; nothing has been read then.
     """
+    from alpr_edge.ledger.setup import open_kit
+
+    kit = open_kit(config, lambda: _mqtt_settings(config, environment))
+    try:
+        return _make_service(config, environment, observer, source, kit)
+    except AlprEdgeError as err:
+        # What kept the device from starting is on record too.
+        if kit is not None:
+            kit.end("error", err.code)
+        raise
+
+
+def _make_service(
+    config: DeviceConfig,
+    environment: Mapping[str, str],
+    observer: Observer | None,
+    source: FrameSource | None,
+    kit: LedgerKit | None,
+) -> Service:
     from alpr_edge.config.parse import config_digest
     from alpr_edge.delivery.event import Provenance, UsageTerms
     from alpr_edge.delivery.health import Health, Running
+    from alpr_edge.ledger.setup import Started
     from alpr_edge.service import Service
 
     engine = Engine(config)
@@ -190,16 +212,23 @@ def make_service(
         config_digest=digest,
         software=SOFTWARE,
     )
+    recorder = None if kit is None else kit.recorder
+    courier = make_courier(config, health, environment, recorder)
+    if kit is not None:
+        models = tuple(engine.model_digest.split(","))
+        kit.begin(Started(SOFTWARE, digest, mask_digest(engine.masks), models))
     return Service(
         source=source,
         make_pipeline=engine.pipeline,
-        courier=make_courier(config, health, environment),
+        courier=courier,
         health=health,
         provenance=provenance,
         usage=UsageTerms(timedelta(days=config.outbox.retention_days), config.usage.purposes),
         min_confidence=engine.min_confidence,
         observer=observer,
         metrics_port=config.health.metrics_port,
+        record=recorder,
+        on_end=(lambda *_: None) if kit is None else kit.ended,
     )
 
 
@@ -267,8 +296,16 @@ def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSo
     return video_file_source(source.path, fps=source.fps, options=options)
 
 
-def make_courier(config: DeviceConfig, health: Health, environment: Mapping[str, str]) -> Courier:
+def make_courier(
+    config: DeviceConfig,
+    health: Health,
+    environment: Mapping[str, str],
+    watcher: EgressObserver | None = None,
+) -> Courier:
     """Outbox, link and what moves events between them. Connects when it is started.
+
+    Args:
+        watcher: told what leaves before it does.
 
     Raises:
         ConfigError: an environment variable that should hold a secret is not set.
@@ -278,10 +315,11 @@ def make_courier(config: DeviceConfig, health: Health, environment: Mapping[str,
     from alpr_edge.delivery.encoding import cloudevents
     from alpr_edge.delivery.health import Facts
     from alpr_edge.delivery.host_facts import disk_free_bytes, temperature_c
+    from alpr_edge.delivery.mqtt import MqttLink
     from alpr_edge.delivery.port import Topics
 
     topics = Topics(config.device.id, config.mqtt.topic_prefix)
-    link = _mqtt_link(config.mqtt, topics, environment)
+    link = MqttLink(_mqtt_settings(config, environment))
     outbox = make_outbox(config)
     settings = CourierSettings(
         settle_on=config.mqtt.settle_on, health_every_s=config.health.every_s
@@ -291,7 +329,15 @@ def make_courier(config: DeviceConfig, health: Health, environment: Mapping[str,
     def facts() -> Facts:
         return Facts(temperature_c(), disk_free_bytes(folder))
 
-    return Courier(outbox, link, cloudevents(topics), health=health, settings=settings, facts=facts)
+    return Courier(
+        outbox,
+        link,
+        cloudevents(topics),
+        health=health,
+        settings=settings,
+        observer=watcher,
+        facts=facts,
+    )
 
 
 def make_outbox(config: DeviceConfig) -> Outbox:
@@ -342,27 +388,26 @@ def load_mask_record(config: DeviceConfig) -> ZoneSet:
     return load_device_masks(config.exclusion.mask_file)
 
 
-def _mqtt_link(mqtt: Mqtt, topics: Topics, environment: Mapping[str, str]) -> Link:
-    from alpr_edge.delivery.mqtt import MqttLink
+def _mqtt_settings(config: DeviceConfig, environment: Mapping[str, str]) -> MqttSettings:
     from alpr_edge.delivery.mqtt_settings import Credentials, MqttSettings, MqttTimes, TlsFiles
+    from alpr_edge.delivery.port import Topics
 
+    mqtt = config.mqtt
     username = _secret(mqtt.username_env, "mqtt.username_env", environment)
     password = _secret(mqtt.password_env, "mqtt.password_env", environment)
     tls = None
     if mqtt.tls is not None:
         cert, key = (None if f is None else Path(f) for f in (mqtt.tls.cert, mqtt.tls.key))
         tls = TlsFiles(Path(mqtt.tls.ca), cert, key)
-    return MqttLink(
-        MqttSettings(
-            mqtt.host,
-            mqtt.port,
-            topics,
-            credentials=None if username is None else Credentials(username, password),
-            tls=tls,
-            receipts=mqtt.settle_on == "receipt",
-            protocol=mqtt.protocol,
-            times=MqttTimes(keepalive=mqtt.keepalive_s),
-        )
+    return MqttSettings(
+        mqtt.host,
+        mqtt.port,
+        Topics(config.device.id, mqtt.topic_prefix),
+        credentials=None if username is None else Credentials(username, password),
+        tls=tls,
+        receipts=mqtt.settle_on == "receipt",
+        protocol=mqtt.protocol,
+        times=MqttTimes(keepalive=mqtt.keepalive_s),
     )
 
 

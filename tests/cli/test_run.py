@@ -81,6 +81,26 @@ def waiting_rows(folder: Path) -> int:
         return int(db.execute("SELECT count(*) FROM events").fetchone()[0])
 
 
+def check_ledger(folder: Path, seen: list[str], left: int) -> None:
+    """It verifies on the device, holds every read that left, and holds no plate."""
+    command = [sys.executable, "-m", "alpr_edge", "ledger"]
+    config = ["--config", str(folder / "device.toml")]
+    verdict = subprocess.run(
+        [*command, "verify", *config], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    shown = subprocess.run(
+        [*command, "show", *config], capture_output=True, text=True, timeout=60, check=True
+    )
+    bodies = [json.loads(line)["body"] for line in shown.stdout.splitlines()]
+    assert bodies[0]["kind"] == "key_change"
+    assert {"boot", "link_up", "egress", "hour", "stop"} <= {b["kind"] for b in bodies}
+    assert sum(b["count"] - b["repeated"] for b in bodies if b["kind"] == "egress") == left
+    files = [p for p in (folder / "ledger").rglob("*") if p.is_file()]
+    texts = [p.read_bytes().decode("latin-1").upper() for p in files] + [shown.stdout.upper()]
+    assert not [plate for plate in seen for text in texts if plate in text]
+
+
 def plates(subscriber: Subscriber) -> list[str]:
     return [event["data"]["plate"] for event in subscriber.events]
 
@@ -107,8 +127,9 @@ def test_the_street_to_a_real_broker_and_nothing_of_the_premises(start, mosquitt
     assert event["data"]["schema"] == "alpr-edge.read.v1"
     assert event["data"]["provenance"]["device"] == "unit-1"
     assert event["data"]["site"] == "test street"
-    # No plate in what it said on the console.
+    # No plate in what it said on the console, nor in the ledger.
     assert not any(vehicle.plate in stderr for vehicle in street.summary())
+    check_ledger(tmp_path, [vehicle.plate for vehicle in street.summary()], len(subscriber.events))
 
 
 @pytest.mark.mosquitto

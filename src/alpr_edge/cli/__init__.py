@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; imports no model and no camera code."""
     import alpr_edge.cli.config as config
     import alpr_edge.cli.demo as demo
+    import alpr_edge.cli.ledger as ledger
     import alpr_edge.cli.models as models
     import alpr_edge.cli.read as read
     import alpr_edge.cli.run as run
@@ -40,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"alpr-edge {alpr_edge.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (read, run, demo, config, models):
+    for module in (read, run, demo, config, models, ledger):
         module.register(commands)
     shell = commands.add_parser(
         "completion",

@@ -362,6 +362,27 @@ class Usage(Section):
     face recognition and biometric analysis are prohibited in any case."""
 
 
+class Ledger(Section):
+    """[ledger]: the record that outsiders check."""
+
+    enabled: bool = True
+    """Without a ledger nothing that leaves is on record; only for benches."""
+    path: PathField = Field("ledger", validate_default=True)
+    """Its folder."""
+    identity: PathField = Field("identity", validate_default=True)
+    """The folder of the device's own key, made on the first start."""
+    flush_s: Annotated[float, Field(ge=0.01, le=60)] = 1.0
+    """Longest that an entry waits for the disk. What leaves the device is synced before it does."""
+    checkpoint_s: Annotated[float, Field(ge=0.05, le=3600)] = 10.0
+    """Longest that a synced entry waits for a signature."""
+    publish: bool = True
+    """Publish checkpoints, alarms and the attestation by MQTT."""
+    publish_every_s: Annotated[float, Field(ge=0.05, le=86_400)] = 60.0
+    """Longest between two looks for a new checkpoint to publish."""
+    serial: PathField | None = None
+    """A serial line to write every checkpoint to as well."""
+
+
 class Run(Section):
     """[run]: the process."""
 
@@ -388,6 +409,8 @@ class DeviceConfig(Section):
     outbox: Outbox = Outbox()
     health: Health = Health()
     usage: Usage = Usage()
+    # Validated like a written section, so that its paths are relative to the file's folder.
+    ledger: Ledger = Field({}, validate_default=True)
     run: Run = Run()
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from alpr_edge.errors import AuditError
-from alpr_edge.ledger.entry import make_entry
+from alpr_edge.ledger.entry import decode, make_entry
 from alpr_edge.ledger.files import (
     CHECKPOINT,
     CHECKPOINTS,
@@ -37,7 +37,7 @@ from alpr_edge.ledger.files import (
     translate,
     write_all,
 )
-from alpr_edge.ledger.kinds import Body, Lost, Recovered, Restarted, Stop, StorageFault
+from alpr_edge.ledger.kinds import Body, Boot, Lost, Recovered, Restarted, Stop, StorageFault
 from alpr_edge.ledger.merkle import Frontier, consistency_proof, leaf_hash, perfect_root
 from alpr_edge.ledger.note import (
     Checkpoint,
@@ -236,6 +236,23 @@ class Ledger:
     def fault(self) -> str:
         """The code of the present trouble with the disk, empty without any."""
         return self._fault
+
+    def last_boot(self) -> Boot | None:
+        """What the newest start in the log said."""
+        with self._flushing:
+            tail, bundle = list(self._tail), self._sealed.size // WIDTH
+        while True:
+            for data in reversed(tail):
+                body = decode(data).body
+                if isinstance(body, Boot):
+                    return body
+            if not bundle:
+                return None
+            bundle -= 1
+            try:
+                tail = decode_bundle(self._folder.bundle(bundle) or b"")
+            except AuditError:
+                tail = []
 
     @property
     def latest(self) -> Note | None:

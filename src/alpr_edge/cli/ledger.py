@@ -1,0 +1,273 @@
+"""`alpr-edge ledger`: check, export, watch and report what a device has recorded."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alpr_edge.ledger.note import VerifierKey
+
+_EPILOG = """\
+examples:
+  alpr-edge ledger key --config camera.toml > cam-0001.vkey     once, when the unit is accepted
+  alpr-edge ledger export --config camera.toml cam-0001.zip
+  alpr-edge ledger verify cam-0001.zip --key cam-0001.vkey
+  alpr-edge ledger verify cam-0001.zip --key cam-0001.vkey --older march.checkpoint
+  alpr-edge ledger verify --config camera.toml                  the live ledger, on the device
+  alpr-edge ledger show cam-0001.zip --kind access
+"""
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "ledger",
+        help="check, export, watch and report what a device has recorded",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _register_verify(actions)
+    export = _action(actions, "export", "copy a ledger into a folder or a zip file", _export)
+    _source(export, positional=False)
+    export.add_argument("out", type=Path, metavar="OUT", help="a new folder, or FILE.zip")
+    key = _action(actions, "key", "print the device's verifier keys, oldest first", _key)
+    key.add_argument("--config", required=True, metavar="FILE", help="the device's TOML file")
+    show = _action(actions, "show", "print entries, one JSON object a line", _show)
+    _source(show)
+    show.add_argument("--kind", action="append", help="only entries of this kind; may be repeated")
+    show.add_argument("--first", type=int, default=0, metavar="N", help="from this entry on")
+
+
+def _register_verify(actions: Any) -> None:
+    verify = _action(
+        actions,
+        "verify",
+        "check signatures, entries, order, clocks and consistency; say where it does not hold",
+        _verify,
+    )
+    _source(verify)
+    _keys(verify)
+    verify.add_argument(
+        "--older",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a checkpoint that you kept: the ledger must continue it",
+    )
+    verify.add_argument("--entry", type=int, metavar="N", help="also show and prove this entry")
+    verify.add_argument("--json", action="store_true", help="the whole verdict as JSON")
+
+
+def _action(actions: Any, name: str, text: str, call: Any) -> Any:
+    parser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(call=call)
+    return parser
+
+
+def _source(parser: Any, *, positional: bool = True) -> None:
+    if positional:
+        parser.add_argument(
+            "ledger", nargs="?", type=Path, metavar="LEDGER", help="its folder, or an export"
+        )
+    parser.add_argument("--config", metavar="FILE", help="the live ledger of this device")
+
+
+def _keys(parser: Any) -> None:
+    parser.add_argument(
+        "--key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="verifier keys that you trust, one a line, oldest first; may be repeated",
+    )
+    parser.add_argument(
+        "--witness", type=Path, action="append", default=[], metavar="FILE", help="witnesses' keys"
+    )
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """Exit status: 0 it holds, 1 something is broken.
+
+    Raises:
+        AuditError, ConfigError: what was given cannot be used.
+    """
+    from alpr_edge.ledger.export import opened_log
+    from alpr_edge.ledger.verify import Question, verify
+
+    keys = read_keys(args.key) or _own_keys(args)
+    older = [(str(path), _read(path)) for path in args.older]
+    with opened_log(ledger_path(args)) as log:
+        question = Question(keys, read_keys(args.witness), older)
+        verdict = verify(log, question, progress=progress_line)
+        proof = _prove(log, args.entry, verdict.size) if args.entry is not None else None
+    if args.json:
+        document = {
+            "holds": verdict.holds,
+            **{name: getattr(verdict, name) for name in verdict.__slots__ if name != "findings"},
+            "findings": [
+                {name: getattr(one, name) for name in one.__slots__} for one in verdict.findings
+            ],
+        }
+        print(json.dumps(document | ({"proof": proof} if proof else {}), indent=2))
+    else:
+        _print_verdict(verdict)
+        if proof:
+            print(f"entry {args.entry}: {proof['entry']}")
+            print(f"  proven by {len(proof['hashes'])} hashes to root {proof['root']}")
+    return 0 if verdict.holds else 1
+
+
+def _print_verdict(verdict: Any) -> None:
+    print(f"ledger      {verdict.origin or 'unknown'}")
+    print(f"entries     {verdict.size}, of which signed {verdict.signed_size}")
+    print(f"time        {verdict.first_at or '-'} to {verdict.last_at or '-'}")
+    print(f"runs        {verdict.boots}; kept checkpoints {verdict.checkpoints}")
+    seen = ", ".join(f"{name} (at {seconds})" for name, seconds in verdict.cosigned.items())
+    print(f"cosigned    {seen or 'by no witness that was asked for'}")
+    for one in verdict.findings:
+        mark = "BROKEN" if one.weight == "broken" else "note  "
+        print(f"{mark}      [{one.code}] {one.text}")
+    if verdict.findings_left_out:
+        print(f"            and {verdict.findings_left_out} more")
+    print(f"verdict     {'holds' if verdict.holds else 'DOES NOT HOLD'}")
+
+
+def _prove(log: Any, entry: int, size: int) -> dict[str, Any]:
+    from alpr_edge.ledger.entry import decode
+    from alpr_edge.ledger.files import TileHashes
+    from alpr_edge.ledger.merkle import check_inclusion, inclusion_proof, leaf_hash
+    from alpr_edge.ledger.note import parse_checkpoint, parse_note
+    from alpr_edge.ledger.tiles import WIDTH, decode_bundle
+
+    head = parse_checkpoint(parse_note(log.head() or b"").text)
+    if not 0 <= entry < min(size, head.size):
+        raise SystemExit(f"alpr-edge ledger verify: entry {entry} is not among {head.size} signed")
+    full = log.full_bundles()
+    tail = log.tail(full)
+    index, place = divmod(entry, WIDTH)
+    data = tail[place] if index >= full else decode_bundle(log.bundle(index) or b"")[place]
+    hashes = inclusion_proof(TileHashes(log, full, tail), entry, head.size)
+    root = check_inclusion(leaf_hash(data), entry, head.size, hashes)
+    return {
+        "entry": decode(data).model_dump(mode="json"),
+        "hashes": [one.hex() for one in hashes],
+        "root": root.hex(),
+        "holds": root == head.root,
+    }
+
+
+def _export(args: argparse.Namespace) -> int:
+    """Copy.
+
+    Raises:
+        AuditError: see `export.export_log`.
+    """
+    from alpr_edge.ledger.export import export_log
+
+    size = export_log(ledger_path(args), args.out)
+    print(f"{args.out}: {size} entries", file=sys.stderr)
+    return 0
+
+
+def _key(args: argparse.Namespace) -> int:
+    """Print.
+
+    Raises:
+        ConfigError, KeyUnusable: the configuration or the key cannot be used.
+    """
+    for key in _own_keys(args):
+        print(key)
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    """Print.
+
+    Raises:
+        AuditError: there is no ledger.
+    """
+    from alpr_edge.ledger.export import opened_log
+    from alpr_edge.ledger.verify import Question, verify
+
+    def visit(entry: Any) -> None:
+        if entry.seq >= args.first and (not args.kind or entry.body.kind in args.kind):
+            print(entry.model_dump_json())
+
+    with opened_log(ledger_path(args)) as log:
+        verify(log, Question(()), visit=visit)
+    return 0
+
+
+def ledger_path(args: argparse.Namespace) -> Path:
+    """The ledger that the arguments name.
+
+    Raises:
+        ConfigError: neither a ledger nor a configuration is given, or the latter is wrong.
+    """
+    from alpr_edge.config.store import load
+    from alpr_edge.errors import ConfigError
+
+    given: Path | None = getattr(args, "ledger", None)
+    if given is not None:
+        return given
+    if args.config is None:
+        raise ConfigError(
+            "no ledger is named",
+            code="ledger.unnamed",
+            hint="give a ledger's folder or an export, or --config for the live one",
+        )
+    return Path(load(args.config).ledger.path)
+
+
+def read_keys(paths: list[Path]) -> list[VerifierKey]:
+    """Verifier keys from files, one a line; `#` begins a comment.
+
+    Raises:
+        AuditError: a file cannot be read or a line is no key.
+    """
+    from alpr_edge.ledger.note import VerifierKey
+
+    lines = [
+        line.partition("#")[0].strip() for p in paths for line in _read(p).decode().split("\n")
+    ]
+    return [VerifierKey.parse(line) for line in lines if line]
+
+
+def _own_keys(args: argparse.Namespace) -> list[VerifierKey]:
+    from alpr_edge.config.store import load
+    from alpr_edge.errors import ConfigError
+    from alpr_edge.ledger.setup import device_ledger_identity
+
+    if args.config is None:
+        raise ConfigError(
+            "no verifier key is given",
+            code="ledger.key.unnamed",
+            hint="give --key FILE, made on the device with `alpr-edge ledger key`",
+        )
+    config = load(args.config)
+    return list(device_ledger_identity(config.device.id, Path(config.ledger.identity)).keys)
+
+
+def _read(path: Path) -> bytes:
+    from alpr_edge.errors import AuditError
+
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise AuditError(
+            f"{path}: {err.strerror}", code="ledger.file.unreadable", hint="check the name"
+        ) from err
+
+
+def progress_line(done: int, of: int) -> None:
+    """A line that rewrites itself, on a terminal only, for logs that take a while."""
+    if of > 50_000 and sys.stderr.isatty():
+        end = "\n" if done >= of else ""
+        print(f"\r{done:,} of {of:,} entries", end=end, file=sys.stderr, flush=True)

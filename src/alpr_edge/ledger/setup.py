@@ -1,0 +1,192 @@
+"""From configuration to a live ledger with its recorder and its channel. `wiring` calls it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alpr_edge.config.models import DeviceConfig
+from alpr_edge.delivery.mqtt_settings import MqttSettings
+from alpr_edge.errors import AlprEdgeError, AuditError
+from alpr_edge.ledger.channel import LedgerChannel, LedgerTopics, SerialCheckpoints
+from alpr_edge.ledger.kinds import Boot, KeyChange, Stop, Trigger
+from alpr_edge.ledger.note import VerifierKey
+from alpr_edge.ledger.recorder import Recorder
+from alpr_edge.ledger.store import Identity, Ledger, LedgerTimes
+from alpr_edge.trust.device_identity import KEY_FILE, device_key
+from alpr_edge.trust.keys import PrivateKey
+
+_log = logging.getLogger(__name__)
+KNOWN_KEYS = "ledger-keys"
+"""The verifier keys that this device has ever signed with, oldest first, beside its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSigner:
+    """The device's key as the ledger wants it."""
+
+    key: PrivateKey
+
+    @property
+    def public_key(self) -> bytes:
+        """See `note.Signer`."""
+        return self.key.public.raw
+
+    def sign(self, message: bytes) -> bytes:
+        """See `note.Signer`."""
+        return self.key.sign(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What one start of the device is made of, for the entry `boot`."""
+
+    software: str
+    config: str
+    mask: str
+    models: tuple[str, ...]
+
+
+class LedgerKit:
+    """A device's ledger, what writes to it, and what carries its checkpoints away."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        recorder: Recorder,
+        *,
+        identity: Identity,
+        key_made: bool = False,
+        channel: LedgerChannel | None = None,
+        serial: SerialCheckpoints | None = None,
+    ) -> None:
+        self.ledger, self.recorder = ledger, recorder
+        self.identity, self.channel = identity, channel
+        self._key_made, self._serial = key_made, serial
+        self._stopping = threading.Event()
+        self._serial_thread: threading.Thread | None = None
+
+    def begin(self, started: Started) -> None:
+        """Record the start and let checkpoints go out."""
+        key = hashlib.sha256(self.identity.signers[-1].public_key).hexdigest()
+        if self._key_made:
+            self.recorder.record(KeyChange(key="device", act="made", digest=key, sealed=False))
+        self.recorder.begin(
+            Boot(
+                count=self.ledger.boot,
+                software=started.software,
+                config=started.config,
+                mask=started.mask,
+                models=started.models,
+                clean=self.ledger.ended_in_order or self.ledger.boot == 1,
+                key=key,
+            )
+        )
+        self.ledger.start()
+        if self.channel is not None:
+            self.channel.start()
+        if self._serial is not None:
+            self._serial_thread = threading.Thread(
+                target=self._show, args=(self._serial,), name="ledger-serial", daemon=True
+            )
+            self._serial_thread.start()
+
+    def end(self, reason: str = "asked", code: str | None = None) -> None:
+        """Record the end, sign it, send it, close."""
+        self._stopping.set()
+        known = reason if reason in ("asked", "source_ended", "error") else "error"
+        self.recorder.end(Stop(reason=known, code=code))  # type: ignore[arg-type]
+        if self._serial_thread is not None:
+            self._serial_thread.join(5.0)
+        if self.channel is not None:
+            self.channel.close()
+
+    def ended(self, err: AlprEdgeError | None, asked: bool) -> None:
+        """The service is over: see `service.Service`."""
+        if err is not None:
+            self.end("error", err.code)
+        else:
+            self.end("asked" if asked else "source_ended")
+
+    def _show(self, serial: SerialCheckpoints) -> None:
+        while True:
+            last = self._stopping.wait(5.0)
+            if self.ledger.latest is not None:
+                try:
+                    serial.show(self.ledger.latest)
+                except AuditError as err:
+                    _log.warning("serial checkpoints", extra={"code": err.code, "hint": err.hint})
+            if last:
+                return
+
+
+def open_kit(
+    config: DeviceConfig, mqtt: Callable[[], MqttSettings] | None = None
+) -> LedgerKit | None:
+    """The ledger that the configuration names; None where it says that there is none.
+
+    Args:
+        mqtt: how to reach the broker; without it nothing goes out by MQTT.
+
+    Raises:
+        AuditError: it cannot be opened (`ledger.*`).
+        KeyUnusable: the device's key cannot be made or used (`trust.key.*`).
+    """
+    wanted = config.ledger
+    if not wanted.enabled:
+        return None
+    folder = Path(wanted.identity)
+    made = not (folder / KEY_FILE).exists()
+    identity = device_ledger_identity(config.device.id, folder)
+    times = LedgerTimes(wanted.flush_s, wanted.checkpoint_s)
+    ledger = Ledger(Path(wanted.path), identity, times=times)
+    channel = None
+    if mqtt is not None and wanted.publish:
+        topics = LedgerTopics(config.mqtt.topic_prefix, config.device.id)
+        channel = LedgerChannel(mqtt(), topics, ledger.submission, every_s=wanted.publish_every_s)
+
+    def alarm(trigger: Trigger) -> None:
+        _log.warning("alarm", extra={"code": f"ledger.trigger.{trigger.what}"})
+        if channel is not None:
+            channel.alarm(trigger)
+
+    recorder = Recorder(ledger, alarm=alarm)
+    serial = SerialCheckpoints(os.fspath(wanted.serial)) if wanted.serial is not None else None
+    return LedgerKit(
+        ledger, recorder, identity=identity, key_made=made, channel=channel, serial=serial
+    )
+
+
+def device_ledger_identity(device: str, folder: Path) -> Identity:
+    """The device's key, with the keys of earlier days that still count.
+
+    A new key (an exchanged module, a rotation) is added to the file of known keys; a revoked one is
+    a line that someone deleted.
+
+    Raises:
+        KeyUnusable: `trust.key.*`.
+        AuditError: the file of known keys is damaged or cannot be written.
+    """
+    signer = DeviceSigner(device_key(folder))
+    name = f"alpr-edge/{device}"
+    own = VerifierKey(name, signer.public_key)
+    path = folder / KNOWN_KEYS
+    try:
+        lines = path.read_text("utf-8").split() if path.exists() else []
+        known = tuple(VerifierKey.parse(line) for line in lines)
+        if own not in known:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{own}\n")
+                os.fsync(file.fileno())
+    except (OSError, UnicodeDecodeError) as err:
+        raise AuditError(
+            f"the file of verifier keys {path} cannot be used: {err}",
+            code="ledger.key.file",
+            hint="check the folder's rights and the space on the disk",
+        ) from err
+    return Identity(device, (signer,), tuple(key for key in known if key != own))
