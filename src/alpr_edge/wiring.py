@@ -123,8 +123,8 @@ class Engine:
         self._config = config
         self.masks = load_mask_record(config)
         run, detector, recogniser = config.run, config.detector, config.recogniser
-        find = _load(detector.model, "detector.onnx", detector.threads or run.threads, config)
-        read = _load(recogniser.model, "recogniser.onnx", recogniser.threads or run.threads, config)
+        find = _load(detector.model, "detector", detector.threads or run.threads, config)
+        read = _load(recogniser.model, "recogniser", recogniser.threads or run.threads, config)
         self.model_digest = f"{find.digest},{read.digest}"
         size_px = detector.width, detector.height
         self._detector: FindsPlates = Detector(find, size_px=size_px, min_score=detector.min_score)
@@ -411,12 +411,15 @@ def _mqtt_settings(config: DeviceConfig, environment: Mapping[str, str]) -> Mqtt
     )
 
 
-def _load(chosen: FilePath | str, default: str, threads: int, config: DeviceConfig) -> Model:
+def _load(chosen: FilePath | str, what: str, threads: int, config: DeviceConfig) -> Model:
     providers = config.run.execution_providers
-    if isinstance(chosen, str):
-        return load_model(default, threads=threads, providers=providers)
-    path = Path(chosen)
-    return load_model(path.name, folder=path.parent, threads=threads, providers=providers)
+    name, folder = f"{what}.onnx", None
+    if not isinstance(chosen, str):
+        path = Path(chosen)
+        name, folder = path.name, path.parent
+    return load_model(
+        name, folder=folder, threads=threads, providers=providers, kind=f"plate-{what}"
+    )
 
 
 def _min_confidence(config: DeviceConfig, recogniser: Model) -> float:

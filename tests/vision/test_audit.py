@@ -104,9 +104,9 @@ def embedding(width: int, name: str = "embedding") -> list:
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (tiny(op="Loop"), "'Loop' is not on the list"),
-        (tiny(op="If"), "'If' is not on the list"),
-        (tiny(op="LSTM"), "'LSTM' is not on the list"),
+        (tiny(op="Loop"), "operator Loop is not on the list"),
+        (tiny(op="If"), "operator If is not on the list"),
+        (tiny(op="LSTM"), "operator LSTM is not on the list"),
         (tiny(op="RandomNormal"), "not on the list"),
         (tiny(op="FaceDetect", domain="vendor"), "vendor.FaceDetect is not ONNX's own"),
         (tiny(op="Cast", domain="com.microsoft"), "com.microsoft.Cast is not ONNX's own"),
@@ -120,6 +120,8 @@ def embedding(width: int, name: str = "embedding") -> list:
         (tiny(outputs=[helper.make_tensor_value_info("faces", 1, [1, 9, 4, 4])]), "are faces"),
         (tiny(about={"kind": "face-detector"}), "kind is 'face-detector'"),
         (tiny(about={}), "kind is ''"),
+        (tiny(about={**ABOUT, "ort_config": "{}"}), "settings for ONNX Runtime"),
+        (tiny(op="Bad\x1b[2J"), "operator Bad?[2J is not on the list"),
         (tiny(about={"kind": "plate-recogniser"}), "alphabet is missing"),
         (
             tiny(weights=[helper.make_tensor("w", TensorProto.INT64, [1], [1 << 40])]),

@@ -169,6 +169,15 @@ def test_a_parked_car_is_one_read_however_often_it_is_hidden():
     assert film.end() == ["PARKED1"]
 
 
+def test_a_parked_car_that_is_sometimes_found_twice_is_one_read():
+    film = Film()
+    for i in range(60):
+        twice = [seen(203, 212, "PARKED1", sure=0.8)] if i % 20 < 3 else []
+        film.show(seen(200, 200, "PARKED1"), *twice)
+    assert film.end() == ["PARKED1"]
+    assert film.closed[0].frames == 60
+
+
 def test_another_car_in_the_same_place_is_a_read_of_its_own():
     film = Film()
     for text in ("PARKED1", "7ABC123"):
@@ -197,6 +206,15 @@ def test_a_sighting_between_two_tracks_joins_neither():
         film.show(seen(150, 100 + 4 * i, None))
     assert len({i for ids in film.ids for i in ids}) == 3
     assert film.end() == ["AAA1111", "ZZZ9999"]
+
+
+def test_a_plate_that_is_found_twice_in_each_frame_is_still_read():
+    film = Film()
+    for i in range(12):
+        film.show(seen(20 * i, 100, "7ABC123"), seen(20 * i + 4, 118, "7ABC123", sure=0.8))
+    assert film.end() == ["7ABC123"]
+    assert film.closed[0].frames == 12
+    assert all(len(ids) == 2 for ids in film.ids), "the gate must see both"
 
 
 def test_a_text_ends_the_doubt():

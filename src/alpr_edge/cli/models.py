@@ -60,7 +60,7 @@ def call(args: argparse.Namespace) -> int:
         status = max(status, finding.exit_status)
         print(json.dumps(_as_json(finding)) if args.json else _for_people(finding), flush=True)
         for problem in finding.problems:
-            print(f"alpr-edge: {finding.name}: {problem}", file=sys.stderr)
+            print(f"alpr-edge: {_name(finding)}: {problem}", file=sys.stderr)
     return status
 
 
@@ -85,10 +85,15 @@ def _outputs(finding: Finding) -> dict[str, str]:
     return {p.name: p.meaning for p in contract.outputs} if contract else {}
 
 
+def _name(finding: Finding) -> str:
+    """A file's name, fit for a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in finding.name)
+
+
 def _for_people(finding: Finding) -> str:
     found = finding.found
     if finding.problems or found is None:
-        return f"{finding.name}  REFUSED"
+        return f"{_name(finding)}  REFUSED"
     lines = [
         f"{finding.name}  ok  {found.kind}  sha256:{finding.digest[:16]}…",
         f"    {found.weights:,} weights; operators: "

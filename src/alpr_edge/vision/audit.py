@@ -128,6 +128,8 @@ def audit(graph: Graph) -> Audit:
     """Every way in which the graph breaks the rules above."""
     kind = graph.about.get("kind", "")
     problems = [*_operators(graph), *_sizes(graph)]
+    if "ort_config" in graph.about:
+        problems.append("its metadata holds settings for ONNX Runtime")
     contract = KINDS.get(kind)
     if contract is None:
         problems.append(f"its kind is {kind[:40]!r}; known are {', '.join(sorted(KINDS))}")
@@ -156,9 +158,9 @@ def _operators(graph: Graph) -> list[str]:
     problems = []
     for node in graph.nodes:
         if node.domain:
-            problems.append(f"operator {node.domain[:40]}.{node.op[:40]} is not ONNX's own")
+            problems.append(f"operator {_shown(node.domain)}.{_shown(node.op)} is not ONNX's own")
         elif node.op not in OPERATORS:
-            problems.append(f"operator {node.op[:40]!r} is not on the list")
+            problems.append(f"operator {_shown(node.op)} is not on the list")
     return problems
 
 
@@ -205,7 +207,7 @@ def _ports(
     what: str, found: tuple[Port, ...], promised: tuple[Promise, ...], columns: dict[str, int]
 ) -> list[str]:
     if [p.name for p in found] != [p.name for p in promised]:
-        names = ", ".join(p.name[:40] for p in found[:8]) or "none"
+        names = ", ".join(_shown(p.name) for p in found[:8]) or "none"
         return [f"its {what}s are {names}; declared are {', '.join(p.name for p in promised)}"]
     problems = []
     for port, promise in zip(found, promised, strict=True):
@@ -235,4 +237,9 @@ def _fits(side: Side, wanted: Side, columns: dict[str, int]) -> bool:
 
 
 def _shape(shape: tuple[Side, ...]) -> str:
-    return "(" + ", ".join(str(s)[:24] for s in shape[:8]) + ")"
+    return "(" + ", ".join(_shown(str(s)) for s in shape[:8]) + ")"
+
+
+def _shown(text: str) -> str:
+    """A name out of a file, fit for a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text[:40])

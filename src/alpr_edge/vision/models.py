@@ -109,16 +109,26 @@ def load_model(
     folder: Path | None = None,
     threads: int = 1,
     providers: tuple[str, ...] = ("CPUExecutionProvider",),
+    kind: str | None = None,
 ) -> Model:
     """Load `name` (a file name listed in the folder's manifest).
+
+    Args:
+        kind: what it must be, a key of `audit.KINDS`; None takes any of them.
 
     Raises:
         InferenceError: missing, unreadable, too large or not loadable (`vision.model.*`).
         DigestMismatch: not listed, or not the bytes that the manifest lists.
-        TrustError: no plate model by its graph (`trust.model.refused`).
+        TrustError: no plate model by its graph (`trust.model.refused`), or of another kind.
     """
     data, digest = checked_bytes(name, folder or models_folder())
     found = audited(name, data)
+    if not found.problems and kind not in (None, found.kind):
+        raise TrustError(
+            f"the model {name} is a {found.kind}, not a {kind}",
+            code="trust.model.kind",
+            hint="detector.model and recogniser.model name each other's file",
+        )
     if found.problems:
         raise TrustError(
             f"the model {name} is no plate model: {'; '.join(found.problems)[:500]}",

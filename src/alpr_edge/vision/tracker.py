@@ -9,6 +9,7 @@ Every doubt splits rather than mixes: a wrong split costs a read, a wrong join c
 - Where one sighting fits two tracks nearly as well (or one track two sightings) and no text
   decides, it begins a new track, and the tracks in question go on only with a text like their own.
 - A track whose reads still tell of two vehicles ends without a read.
+- A plate that is found twice in one frame, with like texts, has a voice once.
 - A vehicle that stays where a track has ended, with a like text, goes on without a voice: a parked
   car is one read, however often something passes before it.
 
@@ -40,6 +41,9 @@ MAX_COST = 60.0
 
 NEW_TEXT = 0.5
 """What a pairing costs more whose texts say nothing, or are missing."""
+
+DOUBLE_WIDTHS = 0.6
+"""Two plates cannot be nearer to each other than so many plate widths."""
 
 STILL_WIDTHS_PER_S = 0.5
 """A vehicle slower than this when it was last seen is parked."""
@@ -87,6 +91,7 @@ class _Open:
     best_sure: float = 0.0
     spent: bool = False
     doubtful: bool = False
+    double: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,20 +116,19 @@ class Tracker:
         self, sightings: Sequence[Sighting], *, captured_at: datetime, taken_ns: int
     ) -> TrackStep:
         """Join one frame's sightings to the tracks and close those that have ended."""
-        overflow = False
         pairs = self._pair(sightings, taken_ns)
-        points: list[TrackPoint] = []
+        for index, track in pairs.items():
+            self._extend(track, sightings[index], captured_at, taken_ns)
         for index, sighting in enumerate(sightings):
-            track = pairs.get(index)
-            if track is None:
-                if len(self._open) >= self._limits.max_tracks:
-                    overflow = True
-                    continue
+            if index not in pairs and len(self._open) < self._limits.max_tracks:
                 track = self._begin(sighting, captured_at, taken_ns)
-            self._extend(track, sighting, captured_at, taken_ns)
-            points.append(TrackPoint(track.track_id, track.quad, track.best_text))
+                self._extend(track, sighting, captured_at, taken_ns)
+                pairs[index] = track
+        points = tuple(
+            TrackPoint(pairs[i].track_id, pairs[i].quad, pairs[i].best_text) for i in sorted(pairs)
+        )
         closed, unread = self._end_old(taken_ns)
-        return TrackStep(tuple(points), closed, unread, overflow)
+        return TrackStep(points, closed, unread, overflow=len(pairs) < len(sightings))
 
     def finish(self) -> TrackStep:
         """The source has ended: close every track."""
@@ -187,6 +191,9 @@ class Tracker:
             self._next_id, Motion(quad), quad, now_ns, quad, now_ns, captured_at, captured_at
         )
         self._next_id += 1
+        # The detector found one plate twice: its second track goes along without a voice.
+        track.double = any(_is_double(sighting, t) for t in self._open if t.seen_ns == now_ns)
+        track.spent = track.double
         self._open.append(track)
         return track
 
@@ -201,7 +208,8 @@ class Tracker:
             return
         if read.confidence > track.best_sure:
             track.best_text, track.best_sure = read.plate, read.confidence
-        track.spent = track.spent or self._is_parked(quad, read.plate)
+        if not track.votes:
+            track.spent = track.spent or self._is_parked(quad, read.plate)
         if track.spent:
             return
         sharpness = float(np.log1p(max(sighting.sharpness, 0.0)))
@@ -237,7 +245,8 @@ class Tracker:
         """Know parked vehicles again that have had their read."""
         for track in ended:
             speed = float(np.abs(track.motion.speed).max()) / width_of(track.quad)
-            if (track.spent or track.track_id in told) and speed <= STILL_WIDTHS_PER_S:
+            has_had_its_read = track.track_id in told or (track.spent and not track.double)
+            if has_had_its_read and speed <= STILL_WIDTHS_PER_S:
                 self._parked.append(_Parked(track.quad, track.best_text, track.seen_ns))
         kept = [p for p in self._parked if now_ns - p.seen_ns <= PARKED_NS]
         self._parked = kept[-self._limits.max_tracks :]
@@ -268,21 +277,32 @@ class Tracker:
         return tuple(closed), tuple(unread)
 
 
+def _is_double(sighting: Sighting, track: _Open) -> bool:
+    """Whether a sighting lies on a track's place in the same frame, and reads alike."""
+    if sighting.read is None or not track.best_text:
+        return False
+    quad = sighting.detection.quad
+    distance = float(np.hypot(*(quad.mean(0) - track.quad.mean(0))))
+    near = distance <= DOUBLE_WIDTHS * max(width_of(quad), width_of(track.quad))
+    return near and alike(sighting.read.plate, track.best_text)
+
+
 def _widths(quads: NDArray[np.float32]) -> NDArray[np.float64]:
     extents = quads[..., 0].max(1) - quads[..., 0].min(1)
     return np.asarray(np.maximum(extents, 4.0), np.float64)
 
 
 def _rivals(costs: NDArray[np.float64], sure: NDArray[np.bool_], row: int, column: int) -> set[int]:
-    """The tracks that are in doubt if `row` takes `column`; none where it is clear."""
+    """The tracks that are in doubt if `row` takes `column`; none where it is clear.
+
+    A like text settles it: other tracks with a like text are kin for the gate, and their votes give
+    one of the texts, never both.
+    """
+    if sure[row, column]:
+        return set()
     most = costs[row, column] + DOUBT
     tracks = {int(r) for r in np.flatnonzero(costs[:, column] < most)} - {row}
-    if sure[row, column]:
-        # A text like its own outweighs a place: only another such text is a rival.
-        tracks = {r for r in tracks if sure[r, column]}
     others = {int(c) for c in np.flatnonzero(costs[row] < most)} - {column}
-    if sure[row, column] and not any(sure[row, c] for c in others):
-        others = set()
     return tracks | {row} if tracks or others else set()
 
 
