@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --only-binary=:all:
-SOURCES := src tests scripts bench hil_tests
+SOURCES := src tests scripts bench evidence hil_tests
 
 # For other machines than this one: the torch that `make train` installs (CONTRIBUTING.md).
 TORCH ?= torch==2.13.0

@@ -19,6 +19,7 @@ from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import Zones, rasterise
 from alpr_edge.pipeline import FindsPlates, Pipeline, ReadsPlates, read_still
+from alpr_edge.process_guard import lock_memory
 from alpr_edge.types import Drop, Frame, Sighting
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import Model, load_model
@@ -142,6 +143,8 @@ class Engine:
     def pipeline(self, size_px: tuple[int, int]) -> Pipeline:
         """A pipeline for frames of this width and height."""
         zones, tracker = self.zones(size_px), self._config.tracker
+        gate = Gate(zones, gate_limits(self._config))
+        lock_memory(gate.memory)
         return Pipeline(
             masker=Masker(zones),
             detector=self._detector,
@@ -154,7 +157,7 @@ class Engine:
                     max_track_ns=_ns(self._config.exclusion.max_hold_s),
                 )
             ),
-            gate=Gate(zones, gate_limits(self._config)),
+            gate=gate,
         )
 
 

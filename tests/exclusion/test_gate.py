@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpr_edge.exclusion.gate import Gate, GateLimits, ReleasedRead, judge_still
-from alpr_edge.exclusion.zones import make_zones
+from alpr_edge.exclusion.zones import make_zones, rasterise
 from alpr_edge.types import (
     ClosedTrack,
     Detection,
@@ -20,6 +21,7 @@ from alpr_edge.types import (
     TrackPoint,
     TrackStep,
 )
+from alpr_edge.zone_set import GateLine, Taints, ZoneSet
 
 SIZE = (640, 360)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -246,6 +248,113 @@ def test_a_still_shows_only_what_is_clear_of_the_mask():
     shown, drops = judge_still(zones, sightings)
     assert shown == (sightings[0],)
     assert [d.reason for d in drops] == [DropReason.TOUCHES_MASK] * 2
+
+
+def test_a_touch_while_closing_destroys_the_read_and_overwrites_its_text():
+    world = World()
+    world.drive(1, ACROSS, "CANARY7")
+    assert b"CANARY7" in bytes(world.gate.memory)
+    heard(world, 2, quad_at(480, 180), "CANARY7")
+    assert world.gate.held == 0
+    assert DropReason.KIN_TAINTED in world.drops
+    world.wait(15)
+    world.step(closed=[(2, "CANARY7")])
+    world.wait(320)
+    assert world.released == []
+    assert not any(world.gate.memory)
+
+
+def test_the_gates_memory_is_empty_after_a_release_and_after_shutdown():
+    world = World()
+    world.drive(1, ACROSS, "CLEAN1")
+    world.wait()
+    assert world.released == ["CLEAN1"]
+    assert not any(world.gate.memory)
+    world.drive(2, ACROSS, "HELD22")
+    heard(world, 3, quad_at(20, 20), "OPEN333")
+    world.gate.shutdown(TrackStep((), (), ()))
+    assert not any(world.gate.memory)
+
+
+def test_a_parked_car_is_destroyed_with_a_zone_in_view_and_released_without():
+    for polygons, expected in (((MASK,), []), ((), ["PARKED1"])):
+        world = World(polygons=polygons)
+        for x in (20, 100, 180, 200, 200, 200):
+            world.step({1: quad_at(x, 340)})
+        # The tracker gives up a track that lasts too long, while the car still stands there.
+        world.step({2: quad_at(200, 340)}, closed=[(1, "PARKED1")])
+        for _ in range(20):
+            world.step({2: quad_at(200, 340)})
+        world.step(unread=[2])
+        world.wait()
+        assert world.released == expected
+
+
+def test_a_hold_that_lasts_too_long_destroys():
+    world = World(limits=replace(LIMITS, max_hold_ns=3_000_000_000))
+    world.drive(1, [(20, 340), (60, 340), (20, 340)], "WAITS1")
+    for _ in range(40):
+        world.step({2: quad_at(40, 340)})
+    assert world.released == []
+    assert DropReason.HELD_TOO_LONG in world.drops
+
+
+def test_a_short_gap_is_explained_by_the_same_text_and_a_long_one_is_not():
+    for ticks, expected in ((3, ["SAME123"] * 2), (30, [])):
+        world = World(limits=replace(LIMITS, max_gap_ns=4_000_000_000, hold_ns=4_000_000_000))
+        for x in (20, 70, 120, 170):
+            world.step({1: quad_at(x, 340)})
+        world.step(closed=[(1, "SAME123")])
+        world.step(ticks=ticks - 2)
+        for x in range(170 + 50 * ticks, 640, 50) if ticks < 9 else range(400, 640, 50):
+            world.step({2: quad_at(x, 340)})
+        world.step(closed=[(2, "SAME123")])
+        world.wait(60)
+        assert world.released == expected
+
+
+def test_another_text_explains_nothing():
+    world = World()
+    for x in (20, 70, 120, 170):
+        world.step({1: quad_at(x, 340)})
+    world.step(closed=[(1, "ONE1111")])
+    for x in range(270, 640, 50):
+        world.step({2: quad_at(x, 340)})
+    world.step(closed=[(2, "TWO2222")])
+    world.wait(30)
+    assert world.released == []
+
+
+def test_a_plate_hidden_just_inside_the_border_has_not_left():
+    # Comes in, and a truck hides it at once.
+    world = World()
+    for y in (4, 6, 8):
+        world.step({1: quad_at(300, y, 20)})
+    world.step(closed=[(1, "HIDDEN1")])
+    world.wait()
+    assert world.released == []
+    assert world.drops == [DropReason.ENDED_IN_VIEW]
+
+
+@pytest.mark.parametrize(
+    ("taints", "down", "up"),
+    [
+        (Taints.BOTH, [], []),
+        (Taints.LEFT_TO_RIGHT, [], ["PASSER1"]),
+        (Taints.RIGHT_TO_LEFT, ["PASSER1"], []),
+    ],
+)
+def test_a_gate_line_taints_in_its_direction(taints, down, up):
+    zone_set = ZoneSet(gates=(GateLine("g", ((0.0, 0.5), (1.0, 0.5)), taints),))
+    way = [(100, y) for y in range(11, 360, 40)]
+    for path, expected in ((way, down), (way[::-1], up)):
+        world = World()
+        world.zones = rasterise(zone_set, size_px=SIZE, digest="m1")
+        world.gate = Gate(world.zones, LIMITS)
+        world.drive(1, path, "PASSER1")
+        world.wait()
+        assert world.released == expected
+        assert world.drops == ([] if expected else [world.drops[0]])
 
 
 steps = st.lists(

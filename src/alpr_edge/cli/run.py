@@ -42,8 +42,10 @@ def call(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes."""
     from alpr_edge.config.store import load
     from alpr_edge.delivery.health import coarse
+    from alpr_edge.process_guard import forbid_core_dumps
     from alpr_edge.wiring import make_service
 
+    forbid_core_dumps()
     config = load(args.config)
     _log_to_stderr(config.run.log_level)
     service = make_service(config)

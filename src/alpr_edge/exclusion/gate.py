@@ -7,35 +7,45 @@ the hold has passed untainted; then it is released once. Everything else is a `D
 Rules, where a zone is in view (without one, a closed track is released at once):
 
 1. Touch is any overlap of the grown plate quad with core mask or taint band, or of the hull swept
-   between two sightings: a fast vehicle cannot jump over the band.
-2. A pass begins and ends at the frame's border, or so near that its own motion of the last frames
-   carries it there. A track that appears or vanishes anywhere else is suppressed: it may have come
-   from the premises, or may be on its way there behind a tree. A small plate is no exception: it
-   may be far away, or near and turning. The way to the border may not touch the band.
+   between two sightings: a fast vehicle cannot jump over the band. Where a plate was not seen for a
+   while, everything that its vehicle could have reached meanwhile (`reach`) counts as touched. A
+   one-way gate line taints what crosses it in its direction.
+2. A pass begins and ends at the frame's border, or so near that its own motion carries it across
+   within a few frames, and nothing protected was in reach on the way. A track that begins or ends
+   anywhere else is suspect: it may have come from the premises, or be on its way there behind a
+   truck. It is believed only where its other half is known: a track with the same text ended, or
+   began, so shortly before, or after, that the vehicle cannot have reached a zone in between.
 3. Tracks that may be one vehicle are kin: one begins within reach of where the other was last seen;
    they come close to each other; or their texts, as far as read, are alike. Kin of kin are kin. If
    one is tainted, all are; none leaves before all have closed and their holds have passed.
 4. A gap in the frames, a clock step, a lost or overflowing tracker and a shutdown suppress what is
-   open or held.
+   open or held. A car that parks stays open until the tracker's limit ends its track in the view.
 5. Any doubt suppresses. Nothing here ever clears a taint.
 
-States of a track: open → (tainted) → closing (closed, on hold) → released | destroyed.
+The states of a track and all ways between them: `states`. Held texts: `held`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
 
+from alpr_edge.exclusion import kin, reach
+from alpr_edge.exclusion.held import HeldTexts
+from alpr_edge.exclusion.reach import Sight
+from alpr_edge.exclusion.states import Event, State, advance
 from alpr_edge.exclusion.zones import Zones, crosses, grow, touches
 from alpr_edge.types import ClosedTrack, Drop, DropReason, Quad, Sighting, TrackStep
 
 _SEAL = object()
-_FOLD = str.maketrans("OQDIZSBG", "00012586")
-"""Characters that are mistaken for each other count as the same when texts are compared."""
+_STILL = np.zeros(2)
+_BORDER_LOOK_S = 0.5
+"""A plate's motion is followed to the border for at least so long, whatever the frame rate."""
+_LEAST_TEXT = 4
+"""Shorter texts are no proof that two tracks are one vehicle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +54,21 @@ class GateLimits:
 
     Attributes:
         hold_ns: how long a closed track waits for kin.
+        max_hold_ns: a read that has waited longer for its kin to close is destroyed.
+        remember_ns: how long the text of a suppressed track is kept, in RAM, to know the vehicle
+            again should it be seen under another track.
         max_gap_ns: longest pause between frames across which tracks are believed.
         border: share of the frame's width and height that counts as its border.
         unseen_frames: how many frames a plate may go unseen while it crosses the border.
-        unseen_widths: how far it may get meanwhile at the most, in plate widths.
+        max_unseen_ns: and how long at the most, however slow the camera.
+        blind_ns: after a longer time in which frames came but no sighting, a track's way is judged
+            by reach.
+        sweep_ns: and after a longer time in any case; two frames at 2 a second are so far apart.
         reach_widths: how many plate widths a vehicle may move unseen, plus as many a second.
         near_widths: two plates seen at once nearer than so many plate widths are kin.
         max_size_ratio: how much larger or smaller, in width and height both, a plate may look from
             one sighting to the next and still be the same.
         max_held: tracks kept at the most; beyond it everything held is suppressed.
-        max_hold_ns: a read that has waited longer for its kin to close is destroyed.
-        remember_ns: how long the text of a suppressed track is kept, in RAM, to know the vehicle
-            again should it be seen under another track.
     """
 
     hold_ns: int = 4_000_000_000
@@ -64,7 +77,9 @@ class GateLimits:
     max_gap_ns: int = 1_500_000_000
     border: float = 0.04
     unseen_frames: float = 3.0
-    unseen_widths: float = 2.0
+    max_unseen_ns: int = 1_500_000_000
+    blind_ns: int = 150_000_000
+    sweep_ns: int = 520_000_000
     reach_widths: float = 3.0
     near_widths: float = 1.0
     max_size_ratio: float = 2.5
@@ -100,20 +115,32 @@ class GateStep:
 
 @dataclass(slots=True, eq=False)
 class _Pass:
-    """What the gate knows of one track."""
+    """What the gate knows of one track.
+
+    Attributes:
+        tick_ns: time from the frame before the last sighting to it.
+        begins_in_view, ends_in_view: suspect, and not (yet) explained by another track.
+        closed: the track without its text, while its read is held.
+        text, read: places of the folded text and of the held read in `HeldTexts`.
+        is_judged: its family has been decided.
+    """
 
     track_id: int
-    quad: Quad
-    seen_ns: int
-    motion: Quad
-    has_begun: bool = False
+    first: Sight
+    last: Sight
+    tick_ns: int
+    state: State = State.OPEN
     taint: DropReason | None = None
-    is_open: bool = True
+    sightings: int = 1
+    begins_in_view: bool = False
+    ends_in_view: bool = False
     has_left: bool = False
+    is_open: bool = True
     closed: ClosedTrack | None = None
     closed_ns: int = 0
-    is_settled: bool = False
-    text: str = ""
+    is_judged: bool = False
+    text: int | None = None
+    read: int | None = None
     kin: set[int] = field(default_factory=set)
 
 
@@ -128,16 +155,26 @@ class Gate:
         self._limits = limits
         self._protected = zones.protected
         self._passes: dict[int, _Pass] = {}
+        self._texts = HeldTexts(4 * limits.max_held)
+        self._drops: list[Drop] = []
         self._last_ns: int | None = None
         self._tick_ns = 0
 
+    @property
+    def memory(self) -> memoryview:
+        """The block that holds all texts of the gate, for locking it into RAM."""
+        return self._texts.memory
+
+    @property
+    def held(self) -> int:
+        """Number of closed reads that wait for release."""
+        return sum(1 for p in self._passes.values() if p.state is State.CLOSING)
+
     def step(self, tracks: TrackStep, taken_ns: int) -> GateStep:
         """Take in what one frame did to the tracks; `taken_ns` is the frame's monotonic time."""
-        drops: list[Drop] = []
-        released: list[ReleasedRead] = []
         if not self._protected:
-            unread = (Drop(DropReason.UNREAD),) * len(tracks.unread)
-            return GateStep(tuple(self._release(c) for c in tracks.closed), unread)
+            return self._open_view(tracks)
+        self._drops = []
         self._check_time(taken_ns)
         # Known tracks first: only those not seen in this frame can be a new one's earlier self.
         for point in sorted(tracks.points, key=lambda p: p.track_id not in self._passes):
@@ -147,26 +184,40 @@ class Gate:
         if tracks.overflow or len(self._passes) > self._limits.max_held:
             self._taint(self._passes.values(), DropReason.OVERFLOW)
         for closed in tracks.closed:
-            self._close(closed.track_id, closed, taken_ns, drops)
+            self._close(closed.track_id, closed, taken_ns)
         for track_id in tracks.unread:
-            self._close(track_id, None, taken_ns, drops)
-        self._settle(taken_ns, released, drops)
-        return GateStep(tuple(released), tuple(drops))
+            self._close(track_id, None, taken_ns)
+        released = self._settle(taken_ns)
+        self._forget(taken_ns)
+        return GateStep(tuple(released), tuple(self._drops))
 
     def shutdown(self, last: TrackStep) -> GateStep:
         """The source ends: release what needs no hold, destroy all that is open or held."""
-        unread = (Drop(DropReason.UNREAD),) * len(last.unread)
         if not self._protected:
-            return GateStep(tuple(self._release(c) for c in last.closed), unread)
-        held = self.held
+            return self._open_view(last)
+        self._drops = []
+        for closed in last.closed:
+            one = self._passes.get(closed.track_id)
+            reason = one.taint if one is not None else None
+            self._drops.append(Drop(reason or DropReason.SHUTDOWN))
+        self._drops += (Drop(DropReason.UNREAD),) * len(last.unread)
+        for one in self._passes.values():
+            if one.state is State.CLOSING:
+                self._drops.append(Drop(DropReason.SHUTDOWN))
+            one.state = advance(one.state, Event.SHUTDOWN)
+            self._wipe(one)
         self._passes.clear()
-        drops = (Drop(DropReason.SHUTDOWN),) * (held + len(last.closed))
-        return GateStep(drops=drops + unread)
+        return GateStep(drops=tuple(self._drops))
 
-    @property
-    def held(self) -> int:
-        """Number of closed reads that wait for release."""
-        return sum(1 for p in self._passes.values() if p.closed is not None)
+    def _open_view(self, tracks: TrackStep) -> GateStep:
+        """Nothing is protected in this view: a closed track is released at once."""
+        unread = (Drop(DropReason.UNREAD),) * len(tracks.unread)
+        return GateStep(tuple(self._release(c) for c in tracks.closed), unread)
+
+    def _release(self, closed: ClosedTrack) -> ReleasedRead:
+        return ReleasedRead(closed, self._zones.digest, _SEAL)
+
+    # --- what is seen ------------------------------------------------------------------------
 
     def _check_time(self, now_ns: int) -> None:
         last, self._last_ns = self._last_ns, now_ns
@@ -177,23 +228,35 @@ class Gate:
     def _see(self, track_id: int, quad: Quad, now_ns: int) -> None:
         known = self._passes.get(track_id)
         if known is None:
-            known = _Pass(track_id, quad, now_ns, np.zeros_like(quad))
+            sight = Sight(quad, now_ns, _STILL)
+            known = _Pass(track_id, sight, sight, self._tick_ns)
             self._passes[track_id] = known
-            self._find_kin(known, now_ns, with_gap=False)
+            self._find_kin(known, with_gap=False)
             self._judge_touch(known, (quad,))
             return
-        # Motion of one frame, also where the plate was not seen for some.
-        elapsed_ns = max(now_ns - known.seen_ns, 1)
-        motion = (quad - known.quad) * np.float32(min(1.0, self._tick_ns / elapsed_ns))
-        if not known.has_begun:
+        elapsed_ns = now_ns - known.last.at_ns
+        velocity = reach.velocity(known.last.quad, quad, elapsed_ns / 1e9)
+        sight = Sight(quad, now_ns, velocity)
+        known.sightings += 1
+        if known.sightings == 2:
             # Where it came from shows with the second sighting.
-            known.has_begun = True
-            if not self._judge_end(known, known.quad, -motion, DropReason.STARTED_IN_VIEW):
-                self._find_kin(known, known.seen_ns, with_gap=True)
-        self._judge_touch(known, (known.quad, quad))
-        known.quad, known.motion, known.seen_ns = quad, motion, now_ns
+            known.first = known.last = replace(known.last, velocity=velocity)
+            self._judge_begin(known)
+        self._judge_touch(known, (known.last.quad, quad))
+        # Between two frames the swept hull is enough, up to half a second.
+        limits = self._limits
+        missed = elapsed_ns > max(limits.blind_ns, 1.5 * self._tick_ns)
+        is_blind = missed or elapsed_ns > limits.sweep_ns
+        if is_blind and reach.may_reach_between(self._zones, known.last, sight):
+            self._taint([known], DropReason.TOUCHES_BAND)
+        known.last, known.tick_ns = sight, self._tick_ns
 
     def _judge_touch(self, one: _Pass, quads: Sequence[Quad]) -> None:
+        """Taint a track whose plate touches a zone, or does on its way from one quad to the next.
+
+        Args:
+            quads: in the order of time.
+        """
         swept = np.concatenate([grow(q) for q in quads])
         if touches(self._zones.core, swept):
             self._taint([one], DropReason.TOUCHES_MASK)
@@ -202,92 +265,90 @@ class Gate:
         elif any(crosses(line, quads[0], quads[-1]) for line in self._zones.one_way):
             self._taint([one], DropReason.CROSSES_GATE)
 
-    def _judge_end(self, one: _Pass, quad: Quad, motion: Quad, reason: DropReason) -> bool:
-        """Whether a pass may begin or end at `quad`, moving by `motion` a frame; taints if not.
+    def _judge_begin(self, one: _Pass) -> None:
+        is_believed, comes_in = self._at_border(one.first, one.tick_ns, backwards=True)
+        one.begins_in_view = not is_believed
+        if not comes_in:
+            self._find_kin(one, with_gap=True)
+
+    def _at_border(self, sight: Sight, tick_ns: int, *, backwards: bool) -> tuple[bool, bool]:
+        """Whether a pass may begin or end with this sighting.
 
         Returns:
-            Whether its motion carries it out of the frame.
+            Whether that is believed, and whether its own motion carries it across the border.
         """
-        if not np.isfinite(quad).all():
-            self._taint([one], reason)
-            return False
-        width = float(np.ptp(quad[:, 0]))
-        step = motion.mean(0) * self._limits.unseen_frames
-        longest = self._limits.unseen_widths * width
-        beyond = quad + step * min(1.0, longest / max(float(np.hypot(*step)), 1e-6))
-        if self._within_border(beyond, 0.0):
-            if self._within_border(quad, self._limits.border):
-                self._taint([one], reason)
-            return False
-        self._judge_touch(one, (quad, beyond))
-        return True
+        limits, size = self._limits, (self._zones.width_px, self._zones.height_px)
+        look_s = max(limits.unseen_frames * tick_ns / 1e9, _BORDER_LOOK_S)
+        look_s = min(look_s, limits.max_unseen_ns / 1e9)
+        sign = -1.0 if backwards else 1.0
+        seconds = reach.seconds_to_border(sight, size, backwards=backwards)
+        if seconds <= look_s:
+            is_free = not reach.may_reach(self._zones, sight, sign * seconds)
+            return is_free, True
+        # Standing half in the frame: it is on the border, and would be for as long as may be. One
+        # that moves inwards has not left, and one that moves outwards has not just come.
+        longest_s = sign * limits.max_unseen_ns / 1e9
+        moved = sight.quad + np.float32(longest_s) * sight.velocity.astype(np.float32)
+        stays = self._on_border(sight.quad) and self._on_border(moved)
+        return stays and not reach.may_reach(self._zones, sight, longest_s), False
 
-    def _within_border(self, quad: Quad, border: float) -> bool:
-        """Whether no corner lies in the border strip, or beyond the edge."""
+    def _on_border(self, quad: Quad) -> bool:
+        """Whether a corner lies in the border strip, or beyond the edge."""
         size = np.array([self._zones.width_px, self._zones.height_px], np.float32)
-        edge = border * size
-        return not bool((quad.min(0) <= edge).any() or (quad.max(0) >= size - edge).any())
+        edge = self._limits.border * size
+        return bool((quad.min(0) <= edge).any() or (quad.max(0) >= size - edge).any())
 
-    def _find_kin(self, new: _Pass, now_ns: int, *, with_gap: bool) -> None:
+    # --- kin ---------------------------------------------------------------------------------
+
+    def _find_kin(self, new: _Pass, *, with_gap: bool) -> None:
         """Link a new track with every other that may be the same vehicle, seen a moment ago.
 
         Args:
             new: at its first quad.
-            now_ns: when that was.
             with_gap: the vehicle did not come from outside the frame, so it may have moved on
                 unseen for as long as the other has not been seen.
         """
+        limits, quad, now_ns = self._limits, new.first.quad, new.first.at_ns
         for other in self._passes.values():
-            if other is new or other.is_settled or other.seen_ns >= now_ns:
+            if other is new or other.is_judged or other.last.at_ns >= now_ns:
                 continue
             if with_gap and other.has_left:
                 continue
-            gap_s = (now_ns - other.seen_ns) / 1e9 if with_gap else 0.0
-            width = max(np.ptp(other.quad[:, 0]), np.ptp(new.quad[:, 0]))
-            distance = float(np.hypot(*(new.quad.mean(0) - other.quad.mean(0))))
-            if not with_gap and _size_ratio(new.quad, other.quad) > self._limits.max_size_ratio:
+            gap_ns, before = now_ns - other.last.at_ns, other.last.quad
+            if not with_gap and gap_ns > limits.max_unseen_ns:
                 continue
-            if not distance > self._limits.reach_widths * (1.0 + gap_s) * float(width):
+            gap_s = gap_ns / 1e9 if with_gap else 0.0
+            if not with_gap and kin.size_ratio(quad, before) > limits.max_size_ratio:
+                continue
+            if kin.within(quad, before, limits.reach_widths * (1.0 + gap_s)):
                 self._link(new, other)
-                self._judge_touch(new, (other.quad, new.quad))
+                self._judge_touch(new, (before, quad))
 
     def _link_close_ones(self, now_ns: int) -> None:
         """Two plates seen at once, very near: one may take over the other's track."""
-        seen = [p for p in self._passes.values() if p.is_open and p.seen_ns == now_ns]
+        seen = [p for p in self._passes.values() if p.is_open and p.last.at_ns == now_ns]
         for i, one in enumerate(seen):
             for other in seen[:i]:
-                width = max(np.ptp(one.quad[:, 0]), np.ptp(other.quad[:, 0]))
-                distance = float(np.hypot(*(one.quad.mean(0) - other.quad.mean(0))))
-                if not distance > self._limits.near_widths * float(width):
+                if kin.within(one.last.quad, other.last.quad, self._limits.near_widths):
                     self._link(one, other)
 
     def _hear(self, one: _Pass, plate: str) -> None:
         """Link a track with all that have a text like its own."""
-        text = plate.translate(_FOLD)
-        if not text or text == one.text:
+        text = kin.fold(plate)
+        if not text or text == self._text_of(one):
             return
-        one.text = text
+        self._texts.wipe(one.text)
+        one.text = self._texts.put(text)
+        if one.text is None:
+            self._taint(self._passes.values(), DropReason.OVERFLOW)
         for other in self._passes.values():
-            if other is not one and other.text and _alike(other.text, text):
+            if other is one or other.text is None:
+                continue
+            if kin.alike(self._text_of(other), text):
                 self._link(one, other)
 
-    def _close(
-        self, track_id: int, closed: ClosedTrack | None, now_ns: int, drops: list[Drop]
-    ) -> None:
-        one = self._passes.get(track_id)
-        if one is None:
-            # Never seen open: it cannot be judged.
-            if closed is not None:
-                drops.append(Drop(DropReason.STARTED_IN_VIEW))
-            return
-        one.is_open, one.closed, one.closed_ns = False, closed, now_ns
-        if not one.has_begun:
-            self._judge_end(one, one.quad, one.motion, DropReason.STARTED_IN_VIEW)
-        one.has_left = self._judge_end(one, one.quad, one.motion, DropReason.ENDED_IN_VIEW)
-        if closed is None:
-            drops.append(Drop(one.taint or DropReason.UNREAD))
-        else:
-            self._hear(one, closed.read.plate)
+    def _text_of(self, one: _Pass) -> str:
+        return "" if one.text is None else self._texts.get(one.text)
 
     def _link(self, one: _Pass, other: _Pass) -> None:
         one.kin.add(other.track_id)
@@ -296,6 +357,15 @@ class Gate:
             if source.taint is not None:
                 self._taint([target], DropReason.KIN_TAINTED)
 
+    def _family(self, one: _Pass) -> list[_Pass]:
+        """A track, its kin and theirs, as far as they are known."""
+        family, found = {one.track_id}, [one.track_id]
+        while found:
+            new = {k for k in self._passes[found.pop()].kin if k in self._passes} - family
+            family |= new
+            found += new
+        return [self._passes[i] for i in sorted(family)]
+
     def _taint(self, passes: Iterable[_Pass], reason: DropReason) -> None:
         waiting = [(p, reason) for p in passes]
         while waiting:
@@ -303,51 +373,115 @@ class Gate:
             if one.taint is not None:
                 continue
             one.taint = why
+            if one.state is State.CLOSING:
+                self._drops.append(Drop(why))
+            one.state = advance(one.state, Event.TAINT)
+            if one.state is State.DESTROYED:
+                self._wipe_read(one)
             waiting += [
                 (self._passes[k], DropReason.KIN_TAINTED) for k in one.kin if k in self._passes
             ]
 
-    def _settle(self, now_ns: int, released: list[ReleasedRead], drops: list[Drop]) -> None:
-        """Decide every closed track whose hold, and that of all its kin, has passed."""
-        due = {
-            p.track_id
-            for p in self._passes.values()
-            if not p.is_open and now_ns - p.closed_ns > self._limits.hold_ns
-        }
+    # --- the end of a track ------------------------------------------------------------------
+
+    def _close(self, track_id: int, closed: ClosedTrack | None, now_ns: int) -> None:
+        one = self._passes.get(track_id)
+        if one is None or not one.is_open:
+            # Never seen open: it cannot be judged.
+            if closed is not None:
+                self._drops.append(Drop(DropReason.STARTED_IN_VIEW))
+            return
+        one.is_open, one.closed_ns = False, now_ns
+        if one.sightings == 1:
+            self._judge_begin(one)
+        is_believed, one.has_left = self._at_border(one.last, one.tick_ns, backwards=False)
+        one.ends_in_view = not is_believed
+        if closed is not None:
+            self._hear(one, closed.read.plate)
+            one.read = self._texts.put(closed.read.plate) if one.taint is None else None
+            if one.read is None and one.taint is None:
+                self._taint([one], DropReason.OVERFLOW)
+        if closed is None or one.taint is not None:
+            self._drops.append(Drop(one.taint or DropReason.UNREAD))
+        else:
+            one.closed = replace(closed, read=replace(closed.read, plate=""))
+        one.state = advance(one.state, Event.UNREAD if closed is None else Event.CLOSE)
+
+    def _settle(self, now_ns: int) -> list[ReleasedRead]:
+        """Decide every family of tracks that have all closed and whose holds have passed."""
         too_long_ns = now_ns - self._limits.max_hold_ns
         late = [p for p in self._passes.values() if p.closed and p.closed_ns < too_long_ns]
         self._taint(late, DropReason.HELD_TOO_LONG)
-        for one in [self._passes[i] for i in sorted(due)]:
-            waiting = one.taint is None and not self._family(one) <= due
-            if one.is_settled or waiting:
+        released: list[ReleasedRead] = []
+        for one in list(self._passes.values()):
+            if one.is_judged or not self._is_due(one, now_ns):
                 continue
-            one.is_settled = True
-            if one.closed is not None and one.taint is None:
-                released.append(self._release(one.closed))
-            elif one.closed is not None and one.taint is not None:
-                drops.append(Drop(one.taint))
-            one.closed = None
-        self._forget(now_ns)
+            if one.taint is not None:
+                # Nothing can change for it, and it need not wait for its kin.
+                one.is_judged = True
+                continue
+            family = self._family(one)
+            if all(self._is_due(member, now_ns) for member in family):
+                released += self._judge(family)
+        return released
 
-    def _family(self, one: _Pass) -> set[int]:
-        """The ids of a track, its kin and theirs, as far as they are known."""
-        family, found = {one.track_id}, [one.track_id]
-        while found:
-            new = {k for k in self._passes[found.pop()].kin if k in self._passes} - family
-            family |= new
-            found += new
-        return family
+    def _is_due(self, one: _Pass, now_ns: int) -> bool:
+        return not one.is_open and now_ns - one.closed_ns > self._limits.hold_ns
+
+    def _judge(self, family: Sequence[_Pass]) -> list[ReleasedRead]:
+        """The last word on tracks that may be one vehicle: all that are clear are released."""
+        self._explain(family)
+        for one in family:
+            if one.begins_in_view:
+                self._taint([one], DropReason.STARTED_IN_VIEW)
+            if one.ends_in_view:
+                self._taint([one], DropReason.ENDED_IN_VIEW)
+            one.is_judged = True
+        released = []
+        for one in family:
+            if one.state is State.CLOSING and one.closed is not None and one.read is not None:
+                one.state = advance(one.state, Event.CLEAR)
+                read = replace(one.closed.read, plate=self._texts.get(one.read))
+                released.append(self._release(replace(one.closed, read=read)))
+                self._wipe_read(one)
+        return released
+
+    def _explain(self, family: Sequence[_Pass]) -> None:
+        """Join a begin in the view to the end before it, where nothing was in reach between."""
+        ended = sorted((p for p in family if not p.is_open), key=lambda p: -p.last.at_ns)
+        for later in sorted(family, key=lambda p: p.first.at_ns):
+            if not later.begins_in_view:
+                continue
+            earlier = next((p for p in ended if self._continues(p, later)), None)
+            if earlier is not None:
+                # One end explains one begin: a vehicle is in one place at a time.
+                ended.remove(earlier)
+                earlier.ends_in_view = later.begins_in_view = False
+
+    def _continues(self, earlier: _Pass, later: _Pass) -> bool:
+        text = self._text_of(earlier)
+        return (
+            earlier.last.at_ns < later.first.at_ns
+            and len(text) >= _LEAST_TEXT
+            and text == self._text_of(later)
+            and not reach.may_reach_between(self._zones, earlier.last, later.first)
+        )
 
     def _forget(self, now_ns: int) -> None:
-        keep_ns = self._limits.remember_ns
-        self._passes = {
-            p.track_id: p
-            for p in self._passes.values()
-            if not p.is_settled or (p.taint is not None and now_ns - p.closed_ns <= keep_ns)
-        }
+        for one in list(self._passes.values()):
+            is_old = not one.is_open and now_ns - one.closed_ns > self._limits.remember_ns
+            if is_old if one.taint is not None else one.is_judged:
+                self._wipe(one)
+                del self._passes[one.track_id]
 
-    def _release(self, track: ClosedTrack) -> ReleasedRead:
-        return ReleasedRead(track, self._zones.digest, _SEAL)
+    def _wipe(self, one: _Pass) -> None:
+        self._wipe_read(one)
+        self._texts.wipe(one.text)
+        one.text = None
+
+    def _wipe_read(self, one: _Pass) -> None:
+        self._texts.wipe(one.read)
+        one.read = one.closed = None
 
 
 def judge_still(
@@ -359,22 +493,3 @@ def judge_still(
     """
     shown = tuple(s for s in sightings if not touches(zones.core, grow(s.detection.quad)))
     return shown, (Drop(DropReason.TOUCHES_MASK),) * (len(sightings) - len(shown))
-
-
-def _size_ratio(one: Quad, other: Quad) -> float:
-    """How much larger one quad is in the side that changed least; a turning plate only narrows."""
-    a, b = np.maximum(np.ptp(one, axis=0), 1.0), np.maximum(np.ptp(other, axis=0), 1.0)
-    return float(np.maximum(a / b, b / a).min())
-
-
-def _alike(a: str, b: str) -> bool:
-    """Whether two folded texts may be of one plate: at most two edits apart, fewer if short."""
-    most = min(2, (max(len(a), len(b)) - 1) // 3)
-    if abs(len(a) - len(b)) > most:
-        return False
-    row = list(range(len(b) + 1))
-    for i, ca in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, cb in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (ca != cb))
-    return row[-1] <= most

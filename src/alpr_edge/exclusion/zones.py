@@ -60,6 +60,7 @@ class Zones:
         core: `(H, W)` uint8, 255 where pixels are blanked, read-only.
         band: `(H, W)` uint8, 255 where vehicles taint their track: core, the ring round it, band
             polygons, and gate lines that taint both ways. Read-only.
+        away: `(H, W)` float32, pixels to the nearest one of `band` or of a one-way line; read-only.
         one_way: gate lines that taint in one direction.
         digest: identifies the mask record this was made from.
     """
@@ -68,6 +69,7 @@ class Zones:
     height_px: int
     core: NDArray[np.uint8]
     band: NDArray[np.uint8]
+    away: NDArray[np.float32]
     digest: str
     one_way: tuple[OneWayLine, ...] = ()
 
@@ -109,9 +111,10 @@ def rasterise(
         if gate.taints is Taints.BOTH:
             np.maximum(tainting, _outline(_scaled(gate.line, size_px), size_px), out=tainting)
     one_way = tuple(_one_way(g, size_px) for g in zone_set.gates if g.taints is not Taints.BOTH)
-    core.setflags(write=False)
-    tainting.setflags(write=False)
-    return Zones(width, height, core, tainting, digest, one_way)
+    away = _distance(tainting, one_way)
+    for raster in (core, tainting, away):
+        raster.setflags(write=False)
+    return Zones(width, height, core, tainting, away, digest, one_way)
 
 
 def make_zones(
@@ -198,6 +201,18 @@ def grow(quad: Quad) -> Quad:
     length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)[:, None]
     grown = centre + away * np.maximum(1 + 2 * QUAD_GROWTH, 1 + np.sqrt(2.0) / length)
     return np.asarray(grown, np.float32)
+
+
+def _distance(tainting: NDArray[np.uint8], one_way: Sequence[OneWayLine]) -> NDArray[np.float32]:
+    """Pixels to the nearest one that taints; larger than any frame where there is none."""
+    height, width = tainting.shape
+    raster = tainting.copy()
+    for line in one_way:
+        np.maximum(raster, _outline(line.points, (width, height)), out=raster)
+    if not raster.any():
+        return np.full((height, width), _FARTHEST_PX, np.float32)
+    free = cv2.bitwise_not(raster)
+    return np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _whole(pixels: int, width: int) -> float:

@@ -48,6 +48,12 @@ def plan(pattern: Pattern, variant: int, rng: np.random.Generator) -> Itinerary:
         return _leave(variant, rng)
     if pattern is Pattern.PARK:
         return _park(variant, rng)
+    if pattern is Pattern.STOP:
+        return _stop(variant, rng)
+    if pattern is Pattern.CLOSE:
+        return _pull_over(float(rng.uniform(0.2, 0.9)))
+    if pattern is Pattern.HIDDEN:
+        return _leave(0, rng) if variant % 2 else _enter(0, rng)
     return _turn_round(variant, rng)
 
 
@@ -110,6 +116,32 @@ def _park(variant: int, rng: np.random.Generator) -> Itinerary:
         return Itinerary(turtle, start_speed=0.0, event_y_m=bay, waits_s=600.0)
     turtle.straight(0.4)
     return Itinerary(turtle, start_speed=0.0, event_y_m=bay, stays=True, waits_s=600.0)
+
+
+def _stop(variant: int, rng: np.random.Generator) -> Itinerary:
+    """In turn: at the kerb beside the mouth; in the mouth on the way in; in it on the way out."""
+    middle, wait_s = scene.GATE_MIDDLE_Y_M, float(rng.uniform(2.0, 14.0))
+    if variant % 3 == 0:
+        return _pull_over(float(rng.uniform(0.85, 1.0)), wait_s)
+    if variant % 3 == 1:
+        turtle = _away(rng).straight_to_y(middle - 5.5).arc(5.5, pi / 2)
+        turtle.straight(1.0).halt(wait_s)
+        return Itinerary(turtle.straight(turtle.x - scene.PORTAL_X_M), event_y_m=middle)
+    turtle = Turtle(scene.PORTAL_X_M, middle, 0.0)
+    turtle.straight(scene.ONCOMING_X_M - 5.2 - 2.5 - turtle.x).halt(wait_s).straight(2.5)
+    turtle.arc(5.2, -pi / 2).straight_to_y(scene.ROAD_ENDS_Y_M[0])
+    return Itinerary(turtle, start_speed=3.0, event_y_m=middle)
+
+
+def _pull_over(by_m: float, wait_s: float = 0.0) -> Itinerary:
+    """Down the oncoming lane, over towards the kerb for the length of the mouth, and back."""
+    low, high = scene.GATE_Y_M
+    turtle = Turtle(scene.ONCOMING_X_M, scene.ROAD_ENDS_Y_M[1], _DOWN)
+    turtle.straight_to_y(high + 6.0).shift(-by_m, 20.0).straight_to_y((low + high) / 2)
+    if wait_s:
+        turtle.halt(wait_s)
+    turtle.straight_to_y(low - 1.0).shift(by_m, 20.0).straight_to_y(scene.ROAD_ENDS_Y_M[0])
+    return Itinerary(turtle)
 
 
 def _turn_round(variant: int, rng: np.random.Generator) -> Itinerary:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from alpr_edge.simulator.camera import Camera, Points
+from alpr_edge.zone_set import GateLine, ZonePolygon, ZoneSet
 
 AWAY_X_M: Final = 1.6
 ONCOMING_X_M: Final = -1.6
@@ -39,6 +40,12 @@ PORTAL_X_M: Final = -16.0
 
 VEHICLE_HEIGHTS_M: Final = (2.5, 4.5)
 """Heights to which protected ground is extruded. Source: cars and vans; 96/53/EC (4.0 m)."""
+
+PLATE_HEIGHTS_M: Final = (0.42, 1.05)
+"""Between these the middles of plates are. Source: `vehicles.SIZES` with their mounts."""
+HALF_WIDTH_M: Final = 1.2
+HALF_PLATE_M: Final = 0.12
+"""Widest vehicle, narrowest plate off its middle. Source: `vehicles.SIZES`, rounded outwards."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,36 @@ def street_camera(width_px: int, height_px: int) -> Camera:
     )
 
 
+def zone_set(camera: Camera, premises: Premises = PREMISES) -> ZoneSet:
+    """What a careful technician commissions in this view.
+
+    Masks over the protected ground up to vehicle height; a band where a plate is while its vehicle,
+    up to `HALF_WIDTH_M` to its side, touches that ground; a gate line along the driveway's mouth.
+    """
+    masks = tuple(
+        ZonePolygon(f"premises {i}", tuple(region))
+        for i, region in enumerate(mask_polygons(camera, premises))
+    )
+    bands = []
+    for i, ground in enumerate(premises.protected()):
+        reach = grow_box(ground, HALF_WIDTH_M - HALF_PLATE_M)
+        region = mask_polygon(camera, reach, PLATE_HEIGHTS_M)
+        if region:
+            bands.append(ZonePolygon(f"beside premises {i}", tuple(region)))
+    mouth = np.array([(*premises.driveway[i], 0.3) for i in (0, 1)])
+    pixels, _ = camera.project(mouth)
+    ends = pixels / (camera.width_px, camera.height_px)
+    line = np.clip(ends, 0.0, 1.0)
+    gates: tuple[GateLine, ...] = ()
+    if np.isfinite(line).all() and not np.array_equal(line[0], line[1]):
+        gates = (GateLine("driveway", tuple((float(x), float(y)) for x, y in line)),)
+    if not (ends[:, 1] >= 0).all():
+        # The way in leads out of the view: whoever leaves or enters the view there may be on it.
+        bands.append(ZonePolygon("upper edge", ((0.0, 0.0), (1.0, 0.0), (1.0, 0.05), (0.0, 0.05))))
+    nothing = not (masks or bands or gates)
+    return ZoneSet(masks, nothing_protected=nothing, bands=tuple(bands), gates=gates, band=0.02)
+
+
 def grow_box(polygon: Points, by_m: float) -> Points:
     """The bounding rectangle of `polygon`, grown on all sides; never smaller than its buffer."""
     low, high = polygon.min(axis=0) - by_m, polygon.max(axis=0) + by_m
@@ -126,10 +163,12 @@ def mask_polygons(camera: Camera, premises: Premises = PREMISES) -> list[list[tu
     return [region for region in regions if region]
 
 
-def mask_polygon(camera: Camera, ground: Points) -> list[tuple[float, float]]:
+def mask_polygon(
+    camera: Camera, ground: Points, heights_m: tuple[float, ...] = (0.0, *VEHICLE_HEIGHTS_M)
+) -> list[tuple[float, float]]:
     """The normalised image region of one convex ground polygon, see `mask_polygons`."""
     layers = []
-    for height_m in (0.0, *VEHICLE_HEIGHTS_M):
+    for height_m in heights_m:
         raised = np.column_stack([ground, np.full(len(ground), height_m)])
         layers.append(camera.project_polygon(raised))
     pixels = np.concatenate(layers)

@@ -11,7 +11,7 @@ no free moment is left out; the street then has one fewer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -44,6 +44,18 @@ _PAINTS: Final = (
 )  # fmt: skip
 """BGR. Source: PPG colour popularity: mostly white, silver, grey, black; some red and blue."""
 
+TOUCHING_MIX: Final[Mix] = (
+    (Pattern.PASS, 0.42),
+    (Pattern.ENTER, 0.15),
+    (Pattern.LEAVE, 0.15),
+    (Pattern.TURN_ROUND, 0.04),
+    (Pattern.STOP, 0.09),
+    (Pattern.CLOSE, 0.04),
+    (Pattern.HIDDEN, 0.09),
+    (Pattern.PARK, 0.02),
+)
+"""For the exclusion battery: every way to touch the premises, and enough that do not."""
+
 _CHECK_STEP_S: Final = 0.2
 _SIDE_GAP_M: Final = 0.25
 _LONG_GAP_M: Final = 1.3
@@ -71,7 +83,7 @@ def populate(
     """The vehicles of a street of `duration_s` seconds, in the order of their ids."""
     patterns = allocate(mix, count)
     order = rng.permutation(count)
-    plates = draw_plates(rng, count)
+    plates = draw_plates(rng, count + patterns.count(Pattern.HIDDEN))
     seen: dict[Pattern, int] = dict.fromkeys(Pattern, 0)
     drafts: list[tuple[float, Vehicle]] = []
     for slot, index in enumerate(order):
@@ -80,6 +92,9 @@ def populate(
         draft = _draft(rng, pattern, seen[pattern], plates[slot])
         drafts.append((wished, draft))
         seen[pattern] += 1
+        if pattern is Pattern.HIDDEN:
+            plates, truck = plates[:-1], _truck(rng, seen[pattern], plates[-1])
+            drafts.append((wished + float(rng.uniform(-1.5, 1.5)), truck))
     return _place(drafts, duration_s)
 
 
@@ -107,6 +122,12 @@ def _draft(rng: np.random.Generator, pattern: Pattern, variant: int, plate: Plat
     )
 
 
+def _truck(rng: np.random.Generator, variant: int, plate: PlateSpec) -> Vehicle:
+    """A passing truck, for hiding others behind it; odd variants drive away from the camera."""
+    draft = _draft(rng, Pattern.PASS, 1 - variant % 2, plate)
+    return replace(draft, kind=Kind.TRUCK)
+
+
 def _mount(rng: np.random.Generator, pitch_deg: float) -> PlateMount:
     return PlateMount(
         pitch_deg=float(rng.normal(0, pitch_deg / 2)),
@@ -129,6 +150,21 @@ def _anchored(way: Trajectory, itinerary: Itinerary) -> Trajectory:
     return replace(way, end_s=end)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Room:
+    """What a placed vehicle keeps free.
+
+    Attributes:
+        first: index of the clock's first tick at which it exists.
+        boxes: `(T, 4, 2)` corners of the kept-free rectangle from there on.
+        middles: `(T, 2)` their middles.
+    """
+
+    first: int
+    boxes: Points
+    middles: Points
+
+
 def _place(drafts: Sequence[tuple[float, Vehicle]], duration_s: float) -> tuple[Vehicle, ...]:
     """Start every draft as near to its wished time as the others leave room.
 
@@ -136,26 +172,28 @@ def _place(drafts: Sequence[tuple[float, Vehicle]], duration_s: float) -> tuple[
     """
     clock = np.arange(-6.0, duration_s + 8.0, _CHECK_STEP_S)
     placed: list[tuple[float, Vehicle]] = []
-    taken: list[Points] = []
+    taken: list[_Room] = []
     for wished, draft in sorted(drafts, key=lambda d: d[1].pattern is Pattern.PASS):
         for shift in _SEARCH_S:
             at = round((wished + shift) / _CHECK_STEP_S) * _CHECK_STEP_S
             if not 0.0 <= at <= duration_s:
                 continue
-            boxes = _boxes(draft, clock - at)
-            if not any(_collide(boxes, other) for other in taken):
+            room = _room(draft, clock - at)
+            if not any(_collide(room, other) for other in taken):
                 way = draft.trajectory
                 moved = replace(way, start_s=way.start_s + at, end_s=way.end_s + at)
                 placed.append((at, replace(draft, trajectory=moved)))
-                taken.append(boxes)
+                taken.append(room)
                 break
     placed.sort(key=lambda entry: entry[0])
     return tuple(replace(vehicle, vehicle_id=i) for i, (_, vehicle) in enumerate(placed))
 
 
-def _boxes(vehicle: Vehicle, times_s: Points) -> Points:
-    """`(T, 4, 2)` corners of the kept-free rectangle at each time; NaN while it does not exist."""
+def _room(vehicle: Vehicle, times_s: Points) -> _Room:
+    """The room of a vehicle at those of the times `(T,)`, rising, at which it exists."""
     way = vehicle.trajectory
+    first = int(np.searchsorted(times_s, way.start_s))
+    times_s = times_s[first : int(np.searchsorted(times_s, way.end_s))]
     poses = way.poses(times_s)
     a = vehicle.size.width_m / 2 + _SIDE_GAP_M
     b = vehicle.size.length_m / 2 + _LONG_GAP_M
@@ -164,17 +202,24 @@ def _boxes(vehicle: Vehicle, times_s: Points) -> Points:
     signs = ((-a, -b), (a, -b), (a, b), (-a, b))
     corners = [poses[:, :2] + x * right + y * ahead for x, y in signs]
     boxes = np.stack(corners, axis=1)
-    boxes[(times_s < way.start_s) | (times_s >= way.end_s)] = np.nan
-    return boxes
+    return _Room(first, boxes, boxes.mean(axis=1))
 
 
-def _collide(left: Points, right: Points) -> bool:
-    """Whether two sequences of rectangles `(T, 4, 2)` overlap at any time (separating axes)."""
-    away = np.abs(left.mean(axis=1) - right.mean(axis=1)).max(axis=1)
-    near = np.flatnonzero(away < _REACH_M)  # comparisons with NaN are false
+def _collide(one: _Room, other: _Room) -> bool:
+    """Whether two vehicles' rooms overlap at any time (separating axes)."""
+    begin = max(one.first, other.first)
+    end = min(one.first + len(one.boxes), other.first + len(other.boxes))
+    if begin >= end:
+        return False
+    here, there = (
+        slice(begin - one.first, end - one.first),
+        slice(begin - other.first, end - other.first),
+    )
+    away = np.abs(one.middles[here] - other.middles[there]).max(axis=1)
+    near = np.flatnonzero(away < _REACH_M)
     if not len(near):
         return False
-    left, right = left[near], right[near]
+    left, right = one.boxes[here][near], other.boxes[there][near]
     apart = np.zeros(len(near), dtype=bool)
     for box in (left, right):
         for axis in (box[:, 1] - box[:, 0], box[:, 2] - box[:, 1]):

@@ -29,6 +29,12 @@ class Pattern(StrEnum):
     LEAVE = "leave"
     PARK = "park"
     TURN_ROUND = "turn_round"
+    STOP = "stop"
+    """Stops in the driveway's mouth, or beside it with a wheel on it."""
+    CLOSE = "close"
+    """Passes close by the driveway; some touch it, some do not."""
+    HIDDEN = "hidden"
+    """Enters or leaves with a truck between it and the camera."""
 
 
 class Kind(StrEnum):

@@ -1,0 +1,1 @@
+"""The exclusion battery in full, and the report of it. `make evidence`; see docs/exclusion.md."""
