@@ -82,7 +82,8 @@ def table(scores: list[Score]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for s in scores:
-        sure = f"{s.sure_right}/{s.sure}"
+        # A page OCR also reads what is no plate: its lines are not claims about plates.
+        sure = "–" if s.false is None else f"{s.sure_right}/{s.sure}"
         false = "–" if s.false is None else f"{s.false / max(s.photos, 1):.2f}"
         lines.append(
             f"| {s.engine} | {s.threads} | {_share(s.right, s.plates)} "
