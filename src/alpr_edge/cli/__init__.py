@@ -20,16 +20,21 @@ examples:
   alpr-edge read --jsonl --masks m.json DIR     one JSON object a photo
   alpr-edge demo                                the whole way, without hardware
   alpr-edge run --config configs/devices/street.toml
+  alpr-edge placement check --camera cam.json --premises premises.geojson
   alpr-edge completion bash > ~/.local/share/bash-completion/completions/alpr-edge
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; imports no model and no camera code."""
+    import alpr_edge.cli.calibrate as calibrate
+    import alpr_edge.cli.commission as commission
     import alpr_edge.cli.config as config
     import alpr_edge.cli.demo as demo
     import alpr_edge.cli.ledger as ledger
     import alpr_edge.cli.models as models
+    import alpr_edge.cli.placement as placement
+    import alpr_edge.cli.premises as premises
     import alpr_edge.cli.read as read
     import alpr_edge.cli.run as run
 
@@ -41,7 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"alpr-edge {alpr_edge.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (read, run, demo, config, models, ledger):
+    for module in (
+        read, run, demo, config, models, ledger, calibrate, premises, placement, commission
+    ):  # fmt: skip
         module.register(commands)
     shell = commands.add_parser(
         "completion",

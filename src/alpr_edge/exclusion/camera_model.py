@@ -359,11 +359,15 @@ class Views:
 def rotation(heading_deg: float, tilt_deg: float, roll_deg: float) -> NDArray[np.float64]:
     """`(3, 3)` world to camera axes; rows are the camera's right, down and forward."""
     pan, tilt, roll = radians(heading_deg), radians(tilt_deg), radians(roll_deg)
-    forward = np.array([sin(pan) * cos(tilt), cos(pan) * cos(tilt), sin(tilt)])
-    right = np.array([cos(pan), -sin(pan), 0.0])
-    down = np.cross(forward, right)
-    return np.stack(
-        [cos(roll) * right + sin(roll) * down, cos(roll) * down - sin(roll) * right, forward]
+    sp, cp, st, ct, sr, cr = sin(pan), cos(pan), sin(tilt), cos(tilt), sin(roll), cos(roll)
+    # `down` is forward × right of the level camera.
+    right, down = (cp, -sp, 0.0), (st * sp, st * cp, -ct)
+    return np.array(
+        [
+            [cr * r + sr * d for r, d in zip(right, down, strict=True)],
+            [cr * d - sr * r for r, d in zip(right, down, strict=True)],
+            [sp * ct, cp * ct, st],
+        ]
     )
 
 

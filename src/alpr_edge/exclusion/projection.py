@@ -112,6 +112,9 @@ def project(sites: Sequence[Site], camera: PlacedCamera, rules: Rules) -> Projec
     problems = camera.problems()
     if problems:
         raise ValueError("; ".join(problems))
+    near = near_sites(sites, camera, rules.reach_m)
+    if not near:
+        return Projection(ZoneSet(nothing_protected=True), (), (), 0.0)
     plane = LocalPlane(*camera.pose.place)
     frame = _Frame(camera, rules)
     seen: list[SiteInView] = []
@@ -121,7 +124,6 @@ def project(sites: Sequence[Site], camera: PlacedCamera, rules: Rules) -> Projec
     cores: list[BaseGeometry] = []
     stands_in: list[str] = []
     here = shapely.Point(0, 0)
-    near = near_sites(sites, camera, rules.reach_m)
     grounds = [core_pieces(site, plane) for site in near]
     distances = [float(shapely.distance(pieces, here).min()) for pieces in grounds]
     rings = [[grow(piece, rules.band_m) for piece in pieces] for pieces in grounds]
