@@ -39,6 +39,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".mp4", ".avi", ".
 IMPORT_NAMES = {
     "opencv-python-headless": "cv2",
     "paho-mqtt": "paho",
+    "pyserial": "serial",
     "prometheus-client": "prometheus_client",
 }
 PARTS = {
