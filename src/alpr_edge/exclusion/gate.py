@@ -81,7 +81,7 @@ class GateLimits:
     blind_ns: int = 150_000_000
     sweep_ns: int = 520_000_000
     reach_widths: float = 3.0
-    near_widths: float = 1.0
+    near_widths: float = 1.5
     max_size_ratio: float = 2.5
     max_held: int = 512
 
@@ -158,6 +158,7 @@ class Gate:
         self._texts = HeldTexts(4 * limits.max_held)
         self._drops: list[Drop] = []
         self._last_ns: int | None = None
+        self._began_ns = 0
         self._tick_ns = 0
 
     @property
@@ -222,7 +223,9 @@ class Gate:
     def _check_time(self, now_ns: int) -> None:
         last, self._last_ns = self._last_ns, now_ns
         self._tick_ns = now_ns - last if last is not None else 0
-        if last is not None and not 0 <= now_ns - last <= self._limits.max_gap_ns:
+        is_fresh = last is None or not 0 <= now_ns - last <= self._limits.max_gap_ns
+        if is_fresh:
+            self._began_ns = now_ns
             self._taint(self._passes.values(), DropReason.FRAME_GAP)
 
     def _see(self, track_id: int, quad: Quad, now_ns: int) -> None:
@@ -267,7 +270,9 @@ class Gate:
 
     def _judge_begin(self, one: _Pass) -> None:
         is_believed, comes_in = self._at_border(one.first, one.tick_ns, backwards=True)
-        one.begins_in_view = not is_believed
+        # What stood on the border when the gate began to look may have come from anywhere.
+        is_fresh = one.first.at_ns - self._began_ns <= self._limits.max_unseen_ns
+        one.begins_in_view = not is_believed or (is_fresh and not comes_in)
         if not comes_in:
             self._find_kin(one, with_gap=True)
 

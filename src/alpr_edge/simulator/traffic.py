@@ -45,12 +45,12 @@ _PAINTS: Final = (
 """BGR. Source: PPG colour popularity: mostly white, silver, grey, black; some red and blue."""
 
 TOUCHING_MIX: Final[Mix] = (
-    (Pattern.PASS, 0.42),
+    (Pattern.PASS, 0.46),
     (Pattern.ENTER, 0.15),
     (Pattern.LEAVE, 0.15),
-    (Pattern.TURN_ROUND, 0.04),
+    (Pattern.TURN_ROUND, 0.02),
     (Pattern.STOP, 0.09),
-    (Pattern.CLOSE, 0.04),
+    (Pattern.CLOSE, 0.02),
     (Pattern.HIDDEN, 0.09),
     (Pattern.PARK, 0.02),
 )
