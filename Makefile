@@ -16,7 +16,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint check fix bench wheel lock train hil clean
+.PHONY: help setup demo test lint check fix bench evidence wheel lock train hil clean
 
 # A virtual environment does not survive being moved: one that was made elsewhere is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -69,6 +69,9 @@ bench: $(STAMP) $(if $(findstring --photos,$(ARGS)),.venv-bench/.set-up) ## mill
 	@$(PYTHON) -m venv --clear .venv-bench
 	@.venv-bench/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r $<
 	@touch $@
+
+evidence: $(STAMP) ## the whole exclusion battery and its signed report in out/evidence (an hour)
+	@$(BIN)/python -m evidence $(ARGS)
 
 wheel: $(STAMP) ## dist/alpr_edge-….whl with the models in it
 	@$(BIN)/python -m hatchling build -t wheel -d dist

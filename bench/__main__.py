@@ -125,7 +125,7 @@ def table(
         "| stage | threads | median ms | 95 % ms | CPU ms |",
         "| --- | --- | --- | --- | --- |",
         *(
-            f"| {t.name} | {t.threads} | {t.p50_ms:.1f} | {t.p95_ms:.1f} | {t.cpu_ms:.1f} |"
+            f"| {t.name} | {t.threads} | {t.p50_ms:.2f} | {t.p95_ms:.2f} | {t.cpu_ms:.2f} |"
             for t in timings
         ),
         "",

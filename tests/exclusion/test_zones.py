@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpr_edge.exclusion.zones import crosses, grow, make_zones, rasterise, touches
+from alpr_edge.exclusion.zones import crosses, grow, is_far, make_zones, rasterise, touches
 from alpr_edge.zone_set import GateLine, Taints, ZonePolygon, ZoneSet
 
 SIZE = (48, 32)
@@ -230,3 +230,21 @@ def test_nothing_given_must_be_stated():
         ZoneSet()
     with pytest.raises(ValueError, match="nothing_protected"):
         ZoneSet(whole_frame=True, nothing_protected=True)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-0.5, 1.5), st.floats(-0.5, 1.5)), min_size=8, max_size=8), polygon
+)
+def test_what_is_far_at_a_glance_touches_nothing(corners, mask):
+    made = make_zones([mask], size_px=(200, 120), band_px=3, digest="d")
+    points = (np.array(corners) * (200, 120)).astype(np.float32)
+    one, other = points[:4], points[4:]
+    if is_far(made, (one, other)):
+        assert not touches(made.band, np.concatenate([grow(one), grow(other)]))
+
+
+def test_a_small_plate_in_the_free_is_far_and_no_number_is_not():
+    made = make_zones([BOX], size_px=(1000, 1000), band_px=3, digest="d")
+    plate = np.array([[20, 20], [60, 20], [60, 40], [20, 40]], np.float32)
+    assert is_far(made, (plate, plate + 5))
+    assert not is_far(made, (plate, plate * np.nan))

@@ -37,7 +37,7 @@ from alpr_edge.exclusion import kin, reach
 from alpr_edge.exclusion.held import HeldTexts
 from alpr_edge.exclusion.reach import Sight
 from alpr_edge.exclusion.states import Event, State, advance
-from alpr_edge.exclusion.zones import Zones, crosses, grow, touches
+from alpr_edge.exclusion.zones import Zones, crosses, grow, is_far, touches
 from alpr_edge.types import ClosedTrack, Drop, DropReason, Quad, Sighting, TrackStep
 
 _SEAL = object()
@@ -260,6 +260,8 @@ class Gate:
         Args:
             quads: in the order of time.
         """
+        if is_far(self._zones, quads):
+            return
         swept = np.concatenate([grow(q) for q in quads])
         if touches(self._zones.core, swept):
             self._taint([one], DropReason.TOUCHES_MASK)

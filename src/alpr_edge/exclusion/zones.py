@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil
+from math import ceil, hypot, isfinite
 
 import cv2
 import numpy as np
@@ -35,6 +35,9 @@ Source: chosen, not measured. The first detector's boxes overlap the labels by 0
 margin for that."""
 
 _SUBPIXEL_BITS = 4
+
+_GLANCE_PX = 6.0
+"""Room for the least growth of a quad and for rounding, in `is_far`."""
 
 _FARTHEST_PX = 30_000.0
 """Coordinates beyond this, or that are no numbers, are nonsense and touch everything."""
@@ -192,6 +195,25 @@ def _side(
     along, to = b - a, point - a
     side: NDArray[np.float64] = along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0]
     return side
+
+
+def is_far(zones: Zones, quads: Sequence[Quad]) -> bool:
+    """Whether a glance shows that the hull of quads, grown, touches nothing that taints.
+
+    A circle round all their corners, and twice the growth, against the distance of its middle to
+    the nearest tainting pixel. `False` says nothing.
+    """
+    corners = [corner for quad in quads for corner in quad.tolist()]
+    across, down = [c[0] for c in corners], [c[1] for c in corners]
+    left, right, top, bottom = min(across), max(across), min(down), max(down)
+    # `min` and `max` may pass over what is no number; a sum cannot.
+    if not isfinite(sum(across) + sum(down)) or min(left, top) < 0:
+        return False
+    if right >= zones.width_px or bottom >= zones.height_px:
+        return False
+    radius = hypot(right - left, bottom - top) / 2 * (1 + 4 * QUAD_GROWTH) + _GLANCE_PX
+    middle = int((top + bottom) / 2), int((left + right) / 2)
+    return bool(zones.away[middle] > radius)
 
 
 def grow(quad: Quad) -> Quad:
