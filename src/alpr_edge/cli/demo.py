@@ -168,15 +168,12 @@ def _street(args: argparse.Namespace) -> Street:
 
 def _config(args: argparse.Namespace, street: Street, port: int, scratch: Path) -> DeviceConfig:
     """The configuration a device on this street would have, written and parsed like any other."""
+    from alpr_edge.config.mask_file import format_masks
     from alpr_edge.config.parse import parse
+    from alpr_edge.simulator.scene import zone_set
 
-    masks = {
-        "masks": [
-            {"name": f"premises {i + 1}", "polygon": [list(p) for p in polygon]}
-            for i, polygon in enumerate(street.mask_polygons())
-        ]
-    }
-    (scratch / "masks.json").write_text(json.dumps(masks))
+    masks = format_masks(zone_set(street.camera))
+    (scratch / "masks.json").write_text(masks, "utf-8")
     text = f"""
         [device]
         id = "demo"
