@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpr_edge.simulator.glyphs import GLYPHS, draw_text, polylines, text_width
+from alpr_edge.lettering import GLYPHS, draw_text, polylines, text_width
 from alpr_edge.simulator.plate_art import (
     DESIGNS,
     PX_PER_MM,

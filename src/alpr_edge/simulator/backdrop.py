@@ -9,15 +9,16 @@ Rules: everything is drawn at twice the frame's size and reduced, so that far li
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alpr_edge.lettering import draw_text, text_width
 from alpr_edge.simulator import ground, scene
 from alpr_edge.simulator.camera import Camera, Points
-from alpr_edge.simulator.glyphs import draw_text, text_width
 from alpr_edge.simulator.light import HAZE_GREY, LightModel
 from alpr_edge.types import Image
 
@@ -58,6 +59,11 @@ def fence_walls() -> tuple[Points, Points]:
 
 def draw_backdrop(camera: Camera, light: LightModel, rng: np.random.Generator) -> Image:
     """The empty street, `(H, W, 3)` uint8 BGR."""
+    return light_up(draw_surfaces(camera, rng), camera, light)
+
+
+def draw_surfaces(camera: Camera, rng: np.random.Generator) -> Image:
+    """The empty street in its own colours, before any light; `light_up` can then light it often."""
     fine = replace(
         camera,
         width_px=camera.width_px * _SUPERSAMPLE,
@@ -68,7 +74,7 @@ def draw_backdrop(camera: Camera, light: LightModel, rng: np.random.Generator) -
     for wall in _walls(rng):
         _stand(image, fine, wall)
     small = cv2.resize(image, (camera.width_px, camera.height_px), interpolation=cv2.INTER_AREA)
-    return _lit(small.astype(np.uint8), camera, light)
+    return small.astype(np.uint8)
 
 
 def _sky(camera: Camera) -> Image:
@@ -186,11 +192,11 @@ def _facade(
     return Wall(np.array([left, right]), 0.0, height_m, picture)
 
 
-def _lit(image: Image, camera: Camera, light: LightModel) -> Image:
+def light_up(image: Image, camera: Camera, light: LightModel) -> Image:
     """Bring the daylight picture into its light: gain, tint, lamps' pools, haze, wet mirror."""
     gain = np.full(image.shape[:2], light.backdrop_gain, np.float32)
     if light.lamps > 0.5:
-        gain += _lamp_pools(camera) * 0.34 * light.lamps
+        gain += lamp_pools(camera) * 0.34 * light.lamps
     if light.wet:
         soft = cv2.GaussianBlur(image, (0, 0), 5, sigmaY=24)
         image = cv2.addWeighted(image, 1 - light.wet, soft, light.wet, 0).astype(np.uint8)
@@ -200,7 +206,8 @@ def _lit(image: Image, camera: Camera, light: LightModel) -> Image:
     return finished
 
 
-def _lamp_pools(camera: Camera) -> NDArray[np.float32]:
+@lru_cache(maxsize=8)
+def lamp_pools(camera: Camera) -> NDArray[np.float32]:
     """Brightness `(H, W)` 0..1 of the pools below the street lamps."""
     rows = np.arange(0, camera.height_px, 8) + 4.0
     columns = np.arange(0, camera.width_px, 8) + 4.0

@@ -13,8 +13,8 @@ from typing import Final
 import cv2
 import numpy as np
 
+from alpr_edge.lettering import draw_text
 from alpr_edge.simulator import scene
-from alpr_edge.simulator.glyphs import draw_text
 from alpr_edge.types import Image
 
 PX_PER_M: Final = 64

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import cv2
 import numpy as np
 
-from alpr_edge.simulator.glyphs import draw_text, text_width
+from alpr_edge.lettering import draw_text, text_width
 from alpr_edge.types import Image
 
 PX_PER_MM: Final = 2.0

@@ -171,7 +171,7 @@ class Street:
     def frame(self, number: int) -> StreetFrame:
         """One frame, from 0."""
         time_s = number / self.config.fps
-        staged = self._stage(time_s)
+        staged = self.stage(time_s)
         image = self._backdrop.copy()
         for one in staged:
             self._painter.paint(image, one, one.vehicle.trajectory.speed(time_s))
@@ -180,7 +180,13 @@ class Street:
 
     def truth(self, time_s: float) -> tuple[VehicleTruth, ...]:
         """What is true at a time, without a picture."""
-        return self._truths(self._stage(time_s))
+        return self._truths(self.stage(time_s))
+
+    def stage(self, time_s: float, camera: Camera | None = None) -> list[Staged]:
+        """Living vehicles, far ones first, as the street's or another camera has them."""
+        alive = [v for v in self.vehicles if v.trajectory.alive_at(time_s)]
+        staged = [stage(camera or self.camera, vehicle, vehicle.pose(time_s)) for vehicle in alive]
+        return sorted(staged, key=lambda one: -one.distance_m)
 
     def summary(self) -> tuple[VehicleSummary, ...]:
         """Every vehicle of the clip, by id. Computed once, over every frame's truth."""
@@ -205,12 +211,6 @@ class Street:
     def _weather(self) -> Weather:
         size = (self.config.width_px, self.config.height_px)
         return Weather(MODELS[self.config.light], size, self._rng(3))
-
-    def _stage(self, time_s: float) -> list[Staged]:
-        """Living vehicles, far ones first."""
-        alive = [v for v in self.vehicles if v.trajectory.alive_at(time_s)]
-        staged = [stage(self.camera, vehicle, vehicle.pose(time_s)) for vehicle in alive]
-        return sorted(staged, key=lambda one: -one.distance_m)
 
     def _truths(self, staged: list[Staged]) -> tuple[VehicleTruth, ...]:
         truths = [self._truth(one, staged[i + 1 :]) for i, one in enumerate(staged)]

@@ -1,4 +1,4 @@
-"""The street's own stroke alphabet: A-Z and 0-9 as lines and elliptic arcs.
+"""An own stroke alphabet, A-Z and 0-9 as lines and elliptic arcs: for the street and the self-test.
 
 Does: gives every character as polylines in a unit cell, and draws lines of text with rounded
 strokes, the way an embossing die looks.
