@@ -21,6 +21,7 @@ from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
 from alpr_edge.vision.recogniser import Recogniser, crop_plate
 from alpr_edge.vision.tracker import Tracker
+from bench import guards
 from bench.measure import Timing, timed
 
 FRAME_NS = 66_666_667
@@ -115,6 +116,9 @@ def measure(picture: Image, *, threads: int, seconds: float) -> Iterator[Timing]
         yield timed(
             "read a plate", lambda: recogniser.read([crop]), threads=threads, seconds=seconds
         )
+    yield from guards.measure(
+        masked, zones_for(picture), (detector, recogniser), threads=threads, seconds=seconds
+    )
     tracker, many = Tracker(), [Sighting(one, READ, 100.0) for one in street_of_plates()]
     yield timed(
         f"track {len(many)} plates",

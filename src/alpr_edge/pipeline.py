@@ -1,8 +1,9 @@
 """One frame's way, from masked pixels to released reads. Pure: no clock, no file, no network.
 
-    masked → detect → crop → read → track → gate
+    masked → (view, self-test) → detect → crop → read → track → gate → (until the view is proven)
 
-Every port is given: tests run it with an engine that "reads" everything.
+Every port is given: tests run it with an engine that "reads" everything. Without a view watch and a
+self-test, as for photos and in tests, those stations pass everything.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from alpr_edge.exclusion.gate import Gate, GateStep, judge_still
+from alpr_edge.exclusion.interlock import SelfTest
 from alpr_edge.exclusion.mask import MaskedFrame, Masker
+from alpr_edge.exclusion.self_test import Schedule, SelfTester, SelfTestReport, Stations
+from alpr_edge.exclusion.view_watch import ReleaseHold, ViewReport, ViewState, ViewWatch
 from alpr_edge.exclusion.zones import Zones
 from alpr_edge.types import (
     Detection,
@@ -40,6 +44,24 @@ class ReadsPlates(Protocol):
     def read(self, crops: list[PlateCrop]) -> Sequence[Read | None]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What stands beside the way of a frame and can close it.
+
+    Attributes:
+        self_test: None where the pipeline has none.
+    """
+
+    view: ViewReport
+    self_test: SelfTestReport | None
+
+    @property
+    def may_read(self) -> bool:
+        """Neither forbids it."""
+        tested = self.self_test is None or self.self_test.state is SelfTest.PASSED
+        return self.view.may_read and tested
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StepResult:
     """What one frame gave.
@@ -49,16 +71,28 @@ class StepResult:
         sightings: what was seen in it; stays on the device.
         tracks: what it did to the tracks; stays on the device.
         gate: what may leave, and what was suppressed.
+        guards: what view watch and self-test say; nobody looked at the frame unless both allow it.
     """
 
     masked: MaskedFrame
     sightings: tuple[Sighting, ...]
     tracks: TrackStep
     gate: GateStep
+    guards: Guards
+
+
+_UNWATCHED = ViewReport(ViewState.NO_REFERENCE, may_read=True)
+_NOTHING = TrackStep((), (), ())
 
 
 class Pipeline:
-    """The way of a frame for one camera."""
+    """The way of a frame for one camera.
+
+    Args:
+        watch: compares the view with the commissioned one (N7).
+        zones: what masker and gate were made of; asks for the self-test.
+        schedule: when the self-test runs again.
+    """
 
     def __init__(
         self,
@@ -68,32 +102,78 @@ class Pipeline:
         recogniser: ReadsPlates,
         tracker: Tracker,
         gate: Gate,
+        watch: ViewWatch | None = None,
+        zones: Zones | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         self._masker = masker
         self._detector = detector
         self._recogniser = recogniser
         self._tracker = tracker
         self._gate = gate
+        self._watch = watch
+        self._hold = ReleaseHold()
+        self._tester = None if zones is None else SelfTester(zones, self._stations(), schedule)
 
-    def step(self, frame: Frame) -> StepResult:
-        """Take one frame through every station."""
+    @property
+    def guards(self) -> Guards:
+        """View and self-test as of the last frame."""
+        view = _UNWATCHED if self._watch is None else self._watch.report
+        return Guards(view, None if self._tester is None else self._tester.report)
+
+    def step(self, frame: Frame, *, may_read: bool = True) -> StepResult:
+        """Take one frame through every station.
+
+        Args:
+            may_read: False goes on watching and testing, but looks at nothing and destroys what is
+                open or held: the interlock has another reason against reading.
+        """
         masked = self._masker.apply(frame)
+        if self._watch is not None:
+            self._watch.step(masked)
+        if self._tester is not None:
+            self._tester.advance(masked)
+        guards = self.guards
+        if not (may_read and guards.may_read):
+            return StepResult(masked, (), _NOTHING, self.suspend(), guards)
         sightings = look(masked, self._detector, self._recogniser)
         tracks = self._tracker.step(
             sightings, captured_at=masked.captured_at, taken_ns=masked.taken_ns
         )
-        return StepResult(masked, sightings, tracks, self._gate.step(tracks, masked.taken_ns))
+        judged = self._gate.step(tracks, masked.taken_ns)
+        if self._watch is not None:
+            judged = self._hold.step(judged, guards.view, masked.taken_ns)
+        return StepResult(masked, sightings, tracks, judged, guards)
+
+    def suspend(self) -> GateStep:
+        """Destroy all that is open or held, whatever the gate would say of it."""
+        last = self._gate.shutdown(self._tracker.finish())
+        return self._hold.destroy(last)
 
     def finish(self) -> GateStep:
         """The source has ended: nothing stays open or held."""
-        return self._gate.shutdown(self._tracker.finish())
+        last = self._gate.shutdown(self._tracker.finish())
+        return last if self._watch is None else self._hold.shutdown(last, self.guards.view)
+
+    def _stations(self) -> Stations:
+        def read(masked: MaskedFrame, found: Sequence[Detection]) -> tuple[Sighting, ...]:
+            return read_plates(masked, found, self._recogniser)
+
+        return Stations(self._masker.apply, self._detector.detect, read, self._gate.would_taint)
 
 
 def look(
     masked: MaskedFrame, detector: FindsPlates, recogniser: ReadsPlates
 ) -> tuple[Sighting, ...]:
     """Detect and read the plates of one masked frame."""
-    crops = [crop_plate(masked, detection) for detection in detector.detect(masked)]
+    return read_plates(masked, detector.detect(masked), recogniser)
+
+
+def read_plates(
+    masked: MaskedFrame, found: Sequence[Detection], recogniser: ReadsPlates
+) -> tuple[Sighting, ...]:
+    """Straighten and read plates that were found."""
+    crops = [crop_plate(masked, detection) for detection in found]
     reads = recogniser.read(crops)
     return tuple(
         Sighting(crop.detection, read, crop.sharpness)

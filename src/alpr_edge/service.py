@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from alpr_edge.capture.port import FrameSource
+from alpr_edge.delivery import wire
 from alpr_edge.delivery.courier import Courier
 from alpr_edge.delivery.event import Event, Provenance, UsageTerms, make_event
 from alpr_edge.delivery.health import Health
@@ -21,7 +22,8 @@ from alpr_edge.delivery.ids import new_event_id
 from alpr_edge.delivery.metrics import MetricsServer
 from alpr_edge.errors import AlprEdgeError, InferenceError
 from alpr_edge.exclusion.gate import GateStep
-from alpr_edge.pipeline import Pipeline, StepResult
+from alpr_edge.exclusion.view_watch import VIEW_SENTENCES
+from alpr_edge.pipeline import Guards, Pipeline, StepResult
 from alpr_edge.types import Drop, DropReason, Frame
 
 _log = logging.getLogger(__name__)
@@ -114,6 +116,7 @@ class Service:
         self._on_end = on_end
         self._stopping = False
         self._failures = 0
+        self._guards: tuple[str, str] | None = None
         self.tally = Tally()
 
     def stop(self) -> None:
@@ -167,9 +170,27 @@ class Service:
         self._failures = 0
         self._health.frame(time.monotonic())
         self._record.frame()
+        self._note(result.guards)
         events = self._hand_over(result.gate)
         if self._observer is not None:
             self._observer(result, events)
+
+    def _note(self, guards: Guards) -> None:
+        """Tell health, and the log where something changed."""
+        view, test = guards.view, guards.self_test
+        shift = None if view.shift is None else round(view.shift, 4)
+        told: wire.View = {"state": view.state.value, "shift": shift}
+        tested: wire.SelfTestResult = {"state": "pending", "finding": "", "at": None}
+        if test is not None:
+            finding = "" if test.finding is None else test.finding.value
+            at = None if test.at is None else test.at.isoformat()
+            tested = {"state": test.state.value, "finding": finding, "at": at}
+        self._health.guarded(told, tested)
+        last, self._guards = self._guards, (view.state.value, tested["state"])
+        if last != self._guards:
+            level = logging.INFO if guards.may_read else logging.WARNING
+            extra = {"view": view.state.value, "self_test": tested["state"]}
+            _log.log(level, "%s", VIEW_SENTENCES[view.state], extra=extra)
 
     def _hand_over(self, step: GateStep) -> tuple[Event, ...]:
         events: list[Event] = []

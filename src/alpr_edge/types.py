@@ -197,6 +197,7 @@ class DropReason(StrEnum):
     KIN_TAINTED = "kin_tainted"
     OVERFLOW = "overflow"
     SHUTDOWN = "shutdown"
+    VIEW_UNPROVEN = "view_unproven"
     FRAME_GAP = "frame_gap"
     HELD_TOO_LONG = "held_too_long"
     WEAK_READ = "weak_read"

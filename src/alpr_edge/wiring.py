@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 import alpr_edge
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.config.rules import PRECISIONS
-from alpr_edge.errors import AlprEdgeError, ConfigError
+from alpr_edge.errors import AlprEdgeError, ConfigError, ExclusionError
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
+from alpr_edge.exclusion.self_test import Schedule
+from alpr_edge.exclusion.view_reference import MAX_REFERENCE_BYTES, Reference, parse_reference
+from alpr_edge.exclusion.view_watch import ViewWatch, WatchLimits
 from alpr_edge.exclusion.zones import Zones, rasterise
 from alpr_edge.pipeline import FindsPlates, Pipeline, ReadsPlates, read_still
 from alpr_edge.process_guard import lock_memory
@@ -116,13 +119,14 @@ class Engine:
     """Everything of a device that reads: models, masks and limits, before the first frame.
 
     Raises:
-        ExclusionError: no usable mask record (N3).
+        ExclusionError: no usable mask record, or none of the reference view that is asked for (N3).
         InferenceError, TrustError: a model is missing, broken or not the one listed.
     """
 
     def __init__(self, config: DeviceConfig) -> None:
         self._config = config
         self.masks = load_mask_record(config)
+        self.reference = load_reference(config)
         run, detector, recogniser = config.run, config.detector, config.recogniser
         find = _load(detector.model, "detector", detector.threads or run.threads, config)
         read = _load(recogniser.model, "recogniser", recogniser.threads or run.threads, config)
@@ -138,10 +142,14 @@ class Engine:
 
     def zones(self, size_px: tuple[int, int]) -> Zones:
         """The masks and the band for frames of this width and height."""
-        return _zones(self.masks, size_px, self._config.exclusion.band)
+        return device_zones(self._config, self.masks, size_px)
 
     def pipeline(self, size_px: tuple[int, int]) -> Pipeline:
-        """A pipeline for frames of this width and height."""
+        """A pipeline for frames of this width and height.
+
+        Raises:
+            ExclusionError: the reference view is of another size, or too plain (N7).
+        """
         zones, tracker = self.zones(size_px), self._config.tracker
         gate = Gate(zones, gate_limits(self._config))
         lock_memory(gate.memory)
@@ -158,6 +166,9 @@ class Engine:
                 )
             ),
             gate=gate,
+            watch=ViewWatch(self.reference, zones, watch_limits(self._config)),
+            zones=zones,
+            schedule=Schedule(every_ns=_ns(self._config.exclusion.self_test_every_s)),
         )
 
 
@@ -380,6 +391,41 @@ def gate_limits(config: DeviceConfig) -> GateLimits:
     )
 
 
+def watch_limits(config: DeviceConfig) -> WatchLimits:
+    """When the view is believed, from the section [exclusion]."""
+    return WatchLimits(margin=config.exclusion.drift_margin, doubt_ns=_ns(config.exclusion.doubt_s))
+
+
+def load_reference(config: DeviceConfig) -> Reference | None:
+    """The device's reference view; None where the configuration asks for none.
+
+    Raises:
+        ExclusionError: it cannot be used; nothing may be read (N3).
+    """
+    path = config.exclusion.reference_file
+    return None if path is None else read_reference(path)
+
+
+def read_reference(path: str | os.PathLike[str]) -> Reference:
+    """A reference view from a file.
+
+    Raises:
+        ExclusionError: `exclusion.reference.missing`, `.unreadable`, `.not_a_file`, `.too_large`
+            or `.invalid`.
+    """
+    from alpr_edge.config.files import FileTrouble, display_name, read_regular_file
+
+    source = display_name(path)
+    data = read_regular_file(path, limit_bytes=MAX_REFERENCE_BYTES)
+    if isinstance(data, FileTrouble):
+        raise ExclusionError(
+            f"the reference view {source} {data.detail}",
+            code=f"exclusion.reference.{data.kind.value}",
+            hint=f"{data.hint}, or take it again: alpr-edge reference take",
+        )
+    return parse_reference(data, source=f"the reference view {source}")
+
+
 def load_mask_record(config: DeviceConfig) -> ZoneSet:
     """The device's mask record.
 
@@ -434,6 +480,16 @@ def _min_confidence(config: DeviceConfig, recogniser: Model) -> float:
         _log.warning("the recogniser has no table of thresholds: its confidences are taken as such")
     share = PRECISIONS[wanted] if isinstance(wanted, str) else wanted
     return min_confidence_for(share, recogniser.about)
+
+
+def device_zones(config: DeviceConfig, masks: ZoneSet, size_px: tuple[int, int]) -> Zones:
+    """The zones of a device's masks at one frame size."""
+    return _zones(masks, size_px, config.exclusion.band)
+
+
+def still_zones(masks: ZoneSet, size_px: tuple[int, int]) -> Zones:
+    """The zones of masks from a file, without a band of their own."""
+    return _zones(masks, size_px, 0.0)
 
 
 def _zones(masks: ZoneSet, size_px: tuple[int, int], least_band: float) -> Zones:

@@ -101,7 +101,16 @@ def test_counters_and_errors_are_told() -> None:
             "certificate_days_left": None,
         },
         "versions": {"software": "test", "config": "", "models": "", "mask": ""},
+        "view": {"state": "no_reference", "shift": None},
+        "self_test": {"state": "pending", "finding": "", "at": None},
     }
+    health.guarded(
+        {"state": "moved", "shift": 0.04},
+        {"state": "failed", "finding": "not_read_beside_the_mask", "at": "2026-01-01T00:00:00"},
+    )
+    again = health.document(Waiting(), LinkState(Phase.WAITING, LinkCode.LOST), 66.0)
+    assert again["view"]["state"] == "moved"
+    assert again["self_test"]["finding"] == "not_read_beside_the_mask"
 
 
 def test_every_code_but_none_has_a_hint() -> None:

@@ -79,6 +79,7 @@ CAUSES: dict[StopReason, dict[str, dict[str, object]]] = {
     StopReason.SCENE_NO_REFERENCE: mask(reference=None),
     StopReason.SCENE_UNKNOWN: view(scene=SceneState.UNKNOWN),
     StopReason.SCENE_MOVED: view(scene=SceneState.MOVED),
+    StopReason.SCENE_TURNED: view(scene=SceneState.TURNED),
     StopReason.SCENE_COVERED: view(scene=SceneState.COVERED),
     StopReason.SCENE_DEFOCUSED: view(scene=SceneState.DEFOCUSED),
     StopReason.SCENE_FROZEN: view(scene=SceneState.FROZEN),

@@ -21,6 +21,7 @@ examples:
   alpr-edge demo                                the whole way, without hardware
   alpr-edge run --config configs/devices/street.toml
   alpr-edge placement check --camera cam.json --premises premises.geojson
+  alpr-edge reference take --config FILE        the view that masks belong to; check compares
   alpr-edge completion bash > ~/.local/share/bash-completion/completions/alpr-edge
 """
 
@@ -36,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     import alpr_edge.cli.placement as placement
     import alpr_edge.cli.premises as premises
     import alpr_edge.cli.read as read
+    import alpr_edge.cli.reference as reference
     import alpr_edge.cli.run as run
 
     parser = argparse.ArgumentParser(
@@ -47,7 +49,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"alpr-edge {alpr_edge.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (
-        read, run, demo, config, models, ledger, calibrate, premises, placement, commission
+        read, run, demo, config, models, ledger, calibrate, premises, placement, commission,
+        reference
     ):  # fmt: skip
         module.register(commands)
     shell = commands.add_parser(

@@ -13,7 +13,7 @@ def register(commands: Any) -> None:
     check = actions.add_parser(
         "check",
         help="say every problem of a file",
-        description="Check a device's TOML file and the mask file that it names.",
+        description="Check a device's TOML file, and the masks and reference view that it names.",
         epilog="example: alpr-edge config check configs/devices/street.toml",
     )
     check.add_argument("files", nargs="+", metavar="FILE")
@@ -26,13 +26,14 @@ def call(args: argparse.Namespace) -> int:
 
     from alpr_edge.config.store import load
     from alpr_edge.errors import AlprEdgeError
-    from alpr_edge.wiring import load_mask_record
+    from alpr_edge.wiring import load_mask_record, load_reference
 
     status = 0
     for name in args.files:
         try:
             config = load(name)
             load_mask_record(config)
+            load_reference(config)
             print(f"{name}: ok")
         except AlprEdgeError as err:
             print(f"{name}: {err}", file=sys.stderr)

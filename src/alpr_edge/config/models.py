@@ -242,6 +242,17 @@ class Exclusion(Section):
     """Seconds after which a track that is still not settled is dropped, not released."""
     max_gap_s: Annotated[float, Field(ge=0.1, le=10)] = 1.5
     """Longest pause between two frames, in seconds, across which tracks are believed."""
+    reference_file: PathField | None = None
+    """The reference view (`alpr-edge reference take`). With it, nothing is read unless the view is
+    the one of the reference; without it, a camera that was moved is not noticed."""
+    drift_margin: Annotated[float, Field(ge=0.003, le=0.05)] = 0.01
+    """Shift of the view, as a fraction of the frame's width, beyond which the camera counts as
+    moved. At most half of `band`. Wider reads more."""
+    doubt_s: Annotated[float, Field(ge=5, le=600)] = 120.0
+    """Seconds that a view may stay unrecognised (a lorry before the lens, glare) before reading
+    stops. Reads wait meanwhile. Longer reads more."""
+    self_test_every_s: Annotated[float, Field(ge=60, le=3600)] = 3600.0
+    """Seconds between two self-tests."""
 
 
 class Detector(Section):

@@ -114,6 +114,14 @@ def disagreements(tables: Mapping[str, Any]) -> list[str]:
     max_hold = _number(tables, "exclusion", "max_hold_s", 120.0)
     if hold is not None and max_hold is not None and hold > max_hold:
         problems.append(f"exclusion.max_hold_s: {max_hold:g} is less than hold_s, {hold:g}")
+    band = _number(tables, "exclusion", "band", 0.02)
+    drift = _number(tables, "exclusion", "drift_margin", 0.01)
+    is_watched = _has(tables, "exclusion", "reference_file")
+    if is_watched and band is not None and drift is not None and drift > band / 2:
+        problems.append(
+            f"exclusion.drift_margin: {drift:g} is more than half of band, {band:g}: the band must "
+            "cover a camera that has moved so far, and the error of the measurement"
+        )
     least = _number(tables, "source", "backoff_min_s", 0.5)
     most = _number(tables, "source", "backoff_max_s", 30.0)
     if least is not None and most is not None and least > most:

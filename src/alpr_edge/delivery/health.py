@@ -89,6 +89,8 @@ class Health:
         self._frames = 0
         self._frames_last_minute: int | None = None
         self._lock = threading.Lock()
+        self._view: wire.View = {"state": "no_reference", "shift": None}
+        self._self_test: wire.SelfTestResult = {"state": "pending", "finding": "", "at": None}
         self._tally = _Tally()
         self._hour = 0
         self._this_hour: Counter[DropReason] = Counter()
@@ -126,6 +128,11 @@ class Health:
         """Note the mask record, which is known once the first frame has come."""
         with self._lock:
             self._running = replace(self._running, mask=mask)
+
+    def guarded(self, view: wire.View, self_test: wire.SelfTestResult) -> None:
+        """Note what view watch and self-test say."""
+        with self._lock:
+            self._view, self._self_test = view, self_test
 
     def document(
         self, waiting: Waiting, link: LinkState, now_s: float, facts: Facts | None = None
@@ -177,6 +184,8 @@ class Health:
                     "models": running.models,
                     "mask": running.mask,
                 },
+                "view": self._view,
+                "self_test": self._self_test,
                 "suppressed_last_hour_at_most": None
                 if last is None
                 else {str(reason): coarse(last[reason]) for reason in DropReason},

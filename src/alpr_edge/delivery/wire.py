@@ -176,6 +176,21 @@ class Versions(TypedDict):
     mask: str
 
 
+class View(TypedDict):
+    """What the comparison with the reference view says."""
+
+    state: Annotated[str, Field(description="confirmed, moved, covered, …: docs/view.md")]
+    shift: Annotated[float | None, Field(description="last one found, part of the frame's width")]
+
+
+class SelfTestResult(TypedDict):
+    """The last self-test. Holds no plate."""
+
+    state: Annotated[str, Field(description="passed, pending or failed")]
+    finding: Annotated[str, Field(description="what failed; empty otherwise")]
+    at: Annotated[str | None, Field(description="when, UTC")]
+
+
 class State(TypedDict):
     """Health, retained on the state topic. Holds no plate and tells of no single visit."""
 
@@ -196,6 +211,8 @@ class State(TypedDict):
     link: Link
     host: Host
     versions: Versions
+    view: View
+    self_test: SelfTestResult
     suppressed_last_hour_at_most: Annotated[
         dict[str, int] | None,
         Field(description="by reason: next power of two, at least 8, of the last complete hour"),

@@ -220,6 +220,13 @@ class Gate:
 
     # --- what is seen ------------------------------------------------------------------------
 
+    def would_taint(self, quad: Quad) -> DropReason | None:
+        """What a plate at `quad` would taint its track with, by its place alone; changes nothing.
+
+        For the self-test: the answer comes from where live tracks are judged.
+        """
+        return self._touch((quad,))
+
     def _check_time(self, now_ns: int) -> None:
         last, self._last_ns = self._last_ns, now_ns
         self._tick_ns = now_ns - last if last is not None else 0
@@ -260,15 +267,21 @@ class Gate:
         Args:
             quads: in the order of time.
         """
+        reason = self._touch(quads)
+        if reason is not None:
+            self._taint([one], reason)
+
+    def _touch(self, quads: Sequence[Quad]) -> DropReason | None:
         if is_far(self._zones, quads):
-            return
+            return None
         swept = np.concatenate([grow(q) for q in quads])
         if touches(self._zones.core, swept):
-            self._taint([one], DropReason.TOUCHES_MASK)
-        elif touches(self._zones.band, swept):
-            self._taint([one], DropReason.TOUCHES_BAND)
-        elif any(crosses(line, quads[0], quads[-1]) for line in self._zones.one_way):
-            self._taint([one], DropReason.CROSSES_GATE)
+            return DropReason.TOUCHES_MASK
+        if touches(self._zones.band, swept):
+            return DropReason.TOUCHES_BAND
+        if any(crosses(line, quads[0], quads[-1]) for line in self._zones.one_way):
+            return DropReason.CROSSES_GATE
+        return None
 
     def _judge_begin(self, one: _Pass) -> None:
         is_believed, comes_in = self._at_border(one.first, one.tick_ns, backwards=True)

@@ -51,6 +51,7 @@ class StopReason(StrEnum):
     SCENE_NO_REFERENCE = "exclusion.scene.no_reference"
     SCENE_UNKNOWN = "exclusion.scene.unknown"
     SCENE_MOVED = "exclusion.scene.moved"
+    SCENE_TURNED = "exclusion.scene.turned"
     SCENE_COVERED = "exclusion.scene.covered"
     SCENE_DEFOCUSED = "exclusion.scene.defocused"
     SCENE_FROZEN = "exclusion.scene.frozen"
@@ -81,6 +82,7 @@ HINTS: Final[dict[StopReason, str]] = {
     StopReason.SCENE_NO_REFERENCE: "commission a reference view",
     StopReason.SCENE_UNKNOWN: "wait for the comparison with the reference view",
     StopReason.SCENE_MOVED: "the camera was moved: commission masks and reference view again",
+    StopReason.SCENE_TURNED: "turn the camera back, or remove what stands before it",
     StopReason.SCENE_COVERED: "clean or uncover the camera",
     StopReason.SCENE_DEFOCUSED: "clean or focus the lens",
     StopReason.SCENE_FROZEN: "restart the camera",
@@ -134,6 +136,8 @@ class SceneState(StrEnum):
     UNKNOWN = "unknown"
     """Not compared yet, or not for too long."""
     MOVED = "moved"
+    TURNED = "turned"
+    """Another view; not remembered as a move, because a lorry before the lens looks alike."""
     COVERED = "covered"
     DEFOCUSED = "defocused"
     FROZEN = "frozen"
@@ -358,6 +362,7 @@ class Interlock:
 
 _SCENE: Final = {
     SceneState.UNKNOWN: StopReason.SCENE_UNKNOWN,
+    SceneState.TURNED: StopReason.SCENE_TURNED,
     SceneState.COVERED: StopReason.SCENE_COVERED,
     SceneState.DEFOCUSED: StopReason.SCENE_DEFOCUSED,
     SceneState.FROZEN: StopReason.SCENE_FROZEN,
