@@ -16,7 +16,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint check fix bench evidence wheel lock train hil clean
+.PHONY: help setup demo test lint check fix bench evidence broker soak-delivery bench-cluster wheel lock train hil clean
 
 # A virtual environment does not survive being moved: one that was made elsewhere is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -53,6 +53,7 @@ lint: $(STAMP) ## the static checks; writes nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/error_codes.py --check
+	$(BIN)/python scripts/messages.py --check
 
 check: lint test ## all of it: the static checks, then the tests
 
@@ -60,10 +61,12 @@ fix: $(STAMP) ## format, repair what ruff can, write docs/errors.md anew
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/python scripts/error_codes.py --write
+	$(BIN)/python scripts/messages.py --write
 
 # With --photos the peers run too, in an environment of their own.
 bench: $(STAMP) $(if $(findstring --photos,$(ARGS)),.venv-bench/.set-up) ## milliseconds, start-up, memory; with ARGS="--photos DIR --labels FILE.jsonl" beside RapidOCR
 	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench.bench_delivery
 
 .venv-bench/.set-up: requirements/bench.lock
 	@$(PYTHON) -m venv --clear .venv-bench
@@ -72,6 +75,15 @@ bench: $(STAMP) $(if $(findstring --photos,$(ARGS)),.venv-bench/.set-up) ## mill
 
 evidence: $(STAMP) ## the whole exclusion battery and its signed report in out/evidence (an hour)
 	@$(BIN)/python -m evidence $(ARGS)
+
+broker: $(STAMP) ## mosquitto with mutual TLS, CA and per-device ACL on 127.0.0.1:8883
+	@scripts/broker out/broker
+
+soak-delivery: $(STAMP) ## 10,000 events, 200 random kills of device and broker, all accounted for
+	@$(BIN)/python -m bench.soak_delivery $(ARGS)
+
+bench-cluster: $(STAMP) ## 474 cameras against three NATS nodes, one killed, one partitioned (root)
+	@$(BIN)/python -m bench.cluster $(ARGS)
 
 wheel: $(STAMP) ## dist/alpr_edge-….whl with the models in it
 	@$(BIN)/python -m hatchling build -t wheel -d dist

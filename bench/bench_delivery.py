@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -39,6 +40,8 @@ from alpr_edge.delivery.outbox import Outbox
 from alpr_edge.delivery.port import Phase, Topics
 
 TOPICS = Topics("bench")
+IN_FLIGHT = 20
+"""For both sides of the comparison."""
 
 
 @contextmanager
@@ -50,7 +53,12 @@ def mosquitto() -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    with subprocess.Popen([program, "-p", str(port)], stderr=subprocess.DEVNULL) as broker:
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".conf") as config,
+        subprocess.Popen(
+            [program, "-c", _written(config, port)], stderr=subprocess.DEVNULL
+        ) as broker,
+    ):
         for _ in range(200):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -60,11 +68,18 @@ def mosquitto() -> Iterator[int]:
         broker.terminate()
 
 
+def _written(config: IO[str], port: int) -> str:
+    """As `scripts/provision mosquitto` sets it: 100 in flight instead of 20."""
+    config.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 100\n")
+    config.flush()
+    return config.name
+
+
 @contextmanager
 def courier(folder: Path, port: int) -> Iterator[tuple[Courier, Outbox]]:
     """A courier that is connected."""
     outbox = Outbox(folder / "outbox.db")
-    link = MqttLink(MqttSettings("127.0.0.1", port, TOPICS))
+    link = MqttLink(MqttSettings("127.0.0.1", port, TOPICS, window=IN_FLIGHT))
     one = Courier(
         outbox,
         link,
@@ -112,7 +127,7 @@ def bare_paho(port: int, count: int) -> float:
     """The same payloads by paho alone, 20 in flight, nothing stored."""
     payloads = [sample_event().to_json() for _ in range(count)]
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-    client.max_inflight_messages_set(20)
+    client.max_inflight_messages_set(IN_FLIGHT)
     ready, done = threading.Event(), threading.Semaphore(0)
     client.on_connect = lambda *_: ready.set()
     client.on_publish = lambda *_: done.release()

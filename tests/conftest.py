@@ -111,6 +111,8 @@ class Mosquitto:
     folder: Path
     port: int
     settings: str = ""
+    base: str = ""
+    """Instead of the plain listener, when set."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -120,9 +122,8 @@ class Mosquitto:
     def start(self, *, within_s: float = 10.0) -> None:
         """Start it and return when it takes connections."""
         config = self.folder / "mosquitto.conf"
-        config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{self.settings}\n", "utf-8"
-        )
+        base = self.base or f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+        config.write_text(f"{base}{self.settings}\n", "utf-8")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self.program, "-v", "-c", str(config)], stdout=log, stderr=log

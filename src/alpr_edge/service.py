@@ -16,7 +16,7 @@ from typing import Protocol
 from alpr_edge.capture.port import FrameSource
 from alpr_edge.delivery import wire
 from alpr_edge.delivery.courier import Courier
-from alpr_edge.delivery.event import Event, Provenance, UsageTerms, make_event
+from alpr_edge.delivery.event import Event, LedgerPosition, Provenance, UsageTerms, make_event
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.ids import new_event_id
 from alpr_edge.delivery.metrics import MetricsServer
@@ -101,7 +101,9 @@ class Service:
         metrics_port: int = 0,
         record: ServiceRecord | None = None,
         on_end: Callable[[AlprEdgeError | None, bool], None] = lambda _err, _asked: None,
+        ledger_position: Callable[[], LedgerPosition | None] = lambda: None,
     ) -> None:
+        self._ledger_position = ledger_position
         self._source = source
         self._make_pipeline = make_pipeline
         self._pipeline: Pipeline | None = None
@@ -195,12 +197,15 @@ class Service:
     def _hand_over(self, step: GateStep) -> tuple[Event, ...]:
         events: list[Event] = []
         drops = list(step.drops)
+        position = self._ledger_position() if step.released else None
         for released in step.released:
             # Written so that a confidence that is no number is weak.
             if not released.track.read.confidence >= self._min_confidence:
                 drops.append(Drop(DropReason.WEAK_READ))
                 continue
-            event = make_event(released, self._provenance, self._usage, new_event_id())
+            event = make_event(
+                released, self._provenance, self._usage, new_event_id(), ledger=position
+            )
             events.append(event)
         if events:
             # One write to disk for all that one frame released.

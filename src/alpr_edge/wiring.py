@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import alpr_edge
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.config.rules import PRECISIONS
-from alpr_edge.errors import AlprEdgeError, ConfigError, ExclusionError
+from alpr_edge.errors import AlprEdgeError, ExclusionError
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.self_test import Schedule
@@ -35,11 +35,7 @@ from alpr_edge.zone_set import ZoneSet
 if TYPE_CHECKING:
     from alpr_edge.capture.port import FrameSource
     from alpr_edge.config.models import DeviceConfig, FilePath
-    from alpr_edge.delivery.courier import Courier
-    from alpr_edge.delivery.health import Health
-    from alpr_edge.delivery.mqtt_settings import MqttSettings
-    from alpr_edge.delivery.observer import Observer as EgressObserver
-    from alpr_edge.delivery.outbox import Outbox
+    from alpr_edge.delivery.event import LedgerPosition
     from alpr_edge.ledger.setup import LedgerKit
     from alpr_edge.service import Observer, Service
 
@@ -189,9 +185,10 @@ def make_service(
     Raises:
         AlprEdgeError: whatever is missing or wrong; nothing has been read then.
     """
+    from alpr_edge.delivery.setup import mqtt_settings
     from alpr_edge.ledger.setup import open_kit
 
-    kit = open_kit(config, lambda: _mqtt_settings(config, environment))
+    kit = open_kit(config, lambda: mqtt_settings(config, environment))
     try:
         return _make_service(config, environment, observer, source, kit)
     except AlprEdgeError as err:
@@ -209,8 +206,11 @@ def _make_service(
     kit: LedgerKit | None,
 ) -> Service:
     from alpr_edge.config.parse import config_digest
+    from alpr_edge.delivery.abilities import DeviceAbilities
     from alpr_edge.delivery.event import Provenance, UsageTerms
     from alpr_edge.delivery.health import Health, Running
+    from alpr_edge.delivery.setup import make_courier
+    from alpr_edge.delivery.stop_order import StopOrder
     from alpr_edge.ledger.setup import Started
     from alpr_edge.service import Service
 
@@ -226,12 +226,19 @@ def _make_service(
         config_digest=digest,
         software=SOFTWARE,
     )
+    stop_order = StopOrder(Path(config.outbox.path).with_name("stopped.json"))
+    stop_order.check()
+    abilities = DeviceAbilities(
+        stop_order, checkpoint=None if kit is None else lambda: _checkpoint(kit)
+    )
     recorder = None if kit is None else kit.recorder
-    courier = make_courier(config, health, environment, recorder)
+    courier = make_courier(
+        config, health, environment, software=SOFTWARE, abilities=abilities, observer=recorder
+    )
     if kit is not None:
         models = tuple(engine.model_digest.split(","))
         kit.begin(Started(SOFTWARE, digest, mask_digest(engine.masks), models))
-    return Service(
+    service = Service(
         source=source,
         make_pipeline=engine.pipeline,
         courier=courier,
@@ -241,9 +248,32 @@ def _make_service(
         min_confidence=engine.min_confidence,
         observer=observer,
         metrics_port=config.health.metrics_port,
+        ledger_position=(lambda: None) if kit is None else lambda: _ledger_position(kit),
         record=recorder,
         on_end=(lambda *_: None) if kit is None else kit.ended,
     )
+    abilities.use(courier.health_document, service.stop)
+    return service
+
+
+def _checkpoint(kit: LedgerKit) -> dict[str, str]:
+    from alpr_edge.delivery.desk import NotAvailable
+
+    note = kit.ledger.latest
+    if note is None:
+        raise NotAvailable
+    return {"checkpoint": str(note)}
+
+
+def _ledger_position(kit: LedgerKit) -> LedgerPosition | None:
+    from alpr_edge.delivery.event import LedgerPosition
+    from alpr_edge.ledger.note import parse_checkpoint
+
+    note = kit.ledger.latest
+    if note is None:
+        return None
+    head = parse_checkpoint(note.text)
+    return LedgerPosition(head.size, head.root.hex())
 
 
 def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSource:
@@ -254,6 +284,7 @@ def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSo
     """
     from alpr_edge.capture.live import LiveOptions
     from alpr_edge.capture.playback import PlaybackOptions
+    from alpr_edge.delivery.setup import secret
 
     source = config.source
     if source.kind == "street":
@@ -288,8 +319,8 @@ def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSo
     if source.kind == "rtsp":
         from alpr_edge.capture.rtsp import rtsp_source, with_credentials
 
-        username = _secret(source.username_env, "source.username_env", environment)
-        password = _secret(source.password_env, "source.password_env", environment)
+        username = secret(source.username_env, "source.username_env", environment)
+        password = secret(source.password_env, "source.password_env", environment)
         return rtsp_source(
             with_credentials(source.url, username, password),
             transport=source.transport,
@@ -308,76 +339,6 @@ def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSo
     if source.kind == "folder":
         return folder_source(source.path, fps=source.fps, options=options)
     return video_file_source(source.path, fps=source.fps, options=options)
-
-
-def make_courier(
-    config: DeviceConfig,
-    health: Health,
-    environment: Mapping[str, str],
-    watcher: EgressObserver | None = None,
-) -> Courier:
-    """Outbox, link and what moves events between them. Connects when it is started.
-
-    Args:
-        watcher: told what leaves before it does.
-
-    Raises:
-        ConfigError: an environment variable that should hold a secret is not set.
-        PublishError: the outbox cannot be opened.
-    """
-    from alpr_edge.delivery.courier import Courier, CourierSettings
-    from alpr_edge.delivery.encoding import cloudevents
-    from alpr_edge.delivery.health import Facts
-    from alpr_edge.delivery.host_facts import disk_free_bytes, temperature_c
-    from alpr_edge.delivery.mqtt import MqttLink
-    from alpr_edge.delivery.port import Topics
-
-    topics = Topics(config.device.id, config.mqtt.topic_prefix)
-    link = MqttLink(_mqtt_settings(config, environment))
-    outbox = make_outbox(config)
-    settings = CourierSettings(
-        settle_on=config.mqtt.settle_on, health_every_s=config.health.every_s
-    )
-    folder = Path(config.outbox.path).parent
-
-    def facts() -> Facts:
-        return Facts(temperature_c(), disk_free_bytes(folder))
-
-    return Courier(
-        outbox,
-        link,
-        cloudevents(topics),
-        health=health,
-        settings=settings,
-        observer=watcher,
-        facts=facts,
-    )
-
-
-def make_outbox(config: DeviceConfig) -> Outbox:
-    """The encrypted outbox with its key.
-
-    Raises:
-        PublishError: file or key cannot be opened or made (`delivery.outbox.*`, `delivery.key.*`).
-    """
-    from alpr_edge.delivery.clocks import SystemClocks
-    from alpr_edge.delivery.key_store import open_key_store
-    from alpr_edge.delivery.outbox import Outbox
-    from alpr_edge.delivery.outbox_values import OutboxLimits
-    from alpr_edge.delivery.vault import Vault
-
-    wanted, clocks = config.outbox, SystemClocks()
-    path = Path(wanted.path)
-    key_file = path.with_name(path.name + ".key") if wanted.key_file is None else wanted.key_file
-    store = open_key_store(Path(key_file), wanted.keep_key_in)
-    return Outbox(
-        path,
-        OutboxLimits(
-            wanted.max_rows, wanted.max_bytes, max_written_a_day=wanted.max_written_bytes_a_day
-        ),
-        vault=Vault(store, clocks.wall_s()),
-        clocks=clocks,
-    )
 
 
 def gate_limits(config: DeviceConfig) -> GateLimits:
@@ -437,29 +398,6 @@ def load_mask_record(config: DeviceConfig) -> ZoneSet:
     return load_device_masks(config.exclusion.mask_file)
 
 
-def _mqtt_settings(config: DeviceConfig, environment: Mapping[str, str]) -> MqttSettings:
-    from alpr_edge.delivery.mqtt_settings import Credentials, MqttSettings, MqttTimes, TlsFiles
-    from alpr_edge.delivery.port import Topics
-
-    mqtt = config.mqtt
-    username = _secret(mqtt.username_env, "mqtt.username_env", environment)
-    password = _secret(mqtt.password_env, "mqtt.password_env", environment)
-    tls = None
-    if mqtt.tls is not None:
-        cert, key = (None if f is None else Path(f) for f in (mqtt.tls.cert, mqtt.tls.key))
-        tls = TlsFiles(Path(mqtt.tls.ca), cert, key)
-    return MqttSettings(
-        mqtt.host,
-        mqtt.port,
-        Topics(config.device.id, mqtt.topic_prefix),
-        credentials=None if username is None else Credentials(username, password),
-        tls=tls,
-        receipts=mqtt.settle_on == "receipt",
-        protocol=mqtt.protocol,
-        times=MqttTimes(keepalive=mqtt.keepalive_s),
-    )
-
-
 def _load(chosen: FilePath | str, what: str, threads: int, config: DeviceConfig) -> Model:
     providers = config.run.execution_providers
     name, folder = f"{what}.onnx", None
@@ -495,19 +433,6 @@ def still_zones(masks: ZoneSet, size_px: tuple[int, int]) -> Zones:
 def _zones(masks: ZoneSet, size_px: tuple[int, int], least_band: float) -> Zones:
     digest = mask_digest(masks)
     return rasterise(masks, size_px=size_px, digest=digest, least_band=least_band)
-
-
-def _secret(name: str | None, key: str, environment: Mapping[str, str]) -> str | None:
-    if name is None:
-        return None
-    value = environment.get(name)
-    if not value:
-        raise ConfigError(
-            f"{key} names the environment variable {name}, which is not set",
-            code="config.secret.missing",
-            hint="set it in the service's environment file",
-        )
-    return value
 
 
 def _ns(seconds: float) -> int:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from schemas import check_message
 
 from alpr_edge.delivery.event import Event, Provenance, UsageTerms, make_event
 from alpr_edge.delivery.ids import new_event_id
@@ -64,6 +65,7 @@ class Subscriber:
 
     def __init__(self, port: int, *topics: str, receipts: bool = False, name: str = "sub") -> None:
         self.messages: list[paho.MQTTMessage] = []
+        self.violations: list[str] = []
         self._receipts = receipts
         self._topics = topics or ("alpr-edge/#",)
         self._subscribed = threading.Event()
@@ -86,6 +88,10 @@ class Subscriber:
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         self.messages.append(message)
+        try:
+            check_message(message.topic, bytes(message.payload))
+        except AssertionError as err:
+            self.violations.append(str(err))
         if self._receipts and message.topic.endswith("/reads"):
             ids = [json.loads(message.payload)["id"]]
             client.publish(message.topic.replace("/reads", "/receipts"), make_receipt(ids), qos=1)
@@ -105,3 +111,4 @@ class Subscriber:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        assert not self.violations

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,13 @@ from delivery_samples import (
     released,
     sample_event,
 )
+from schemas import check, check_message
 
 from alpr_edge.delivery.clocks import SetClocks
 from alpr_edge.delivery.codes import LinkCode
+from alpr_edge.delivery.commands import Command, command_payload
 from alpr_edge.delivery.courier import Courier, CourierSettings
+from alpr_edge.delivery.desk import Desk, NoAbilities
 from alpr_edge.delivery.encoding import cloudevents
 from alpr_edge.delivery.event import make_event
 from alpr_edge.delivery.health import Health
@@ -35,6 +39,9 @@ from alpr_edge.delivery.outbox_values import OutboxLimits
 from alpr_edge.delivery.port import Topics
 from alpr_edge.delivery.throttle import Throttle
 from alpr_edge.errors import AlprEdgeError
+from alpr_edge.trust.documents import DocumentType
+from alpr_edge.trust.envelope import sign
+from alpr_edge.trust.keys import PrivateKey
 
 TOPICS = Topics("cam-1")
 DURABLE = CourierSettings(settle_on="puback")
@@ -47,6 +54,7 @@ class Bench:
         self.clocks = SetClocks(wall=time.time())
         self.outbox = Outbox(folder / "outbox.db", clocks=self.clocks)
         self.link = link
+        self.checked = 0
         self.health = Health("test", time.monotonic())
         self.courier = Courier(
             self.outbox,
@@ -65,6 +73,15 @@ class Bench:
     def pump(self, rounds: int = 4) -> None:
         for _ in range(rounds):
             self.courier.pump()
+        for message in self.link.sent[self.checked :]:
+            check_message(message.topic, message.payload)
+            if message.binary is not None:
+                check("read-data.v1", json.loads(message.binary.payload))
+        self.checked = len(self.link.sent)
+        for state in self.link.announced:
+            check_message(TOPICS.state, state)
+        for topic, payload, _, _ in self.link.told:
+            check_message(topic, payload)
 
     @property
     def sent(self) -> list[str]:
@@ -490,3 +507,45 @@ def test_a_stored_event_of_another_form_is_deleted_and_counted(bench: Bench) -> 
     assert bench.sent == []
     assert bench.outbox.counts.rows == 0
     assert bench.outbox.counts.unreadable == 1
+
+
+# --- requests of the city --------------------------------------------------------------------
+
+
+def test_requests_are_answered_and_greetings_are_sent_on_each_connection(tmp_path: Path) -> None:
+    city = PrivateKey.generate()
+    bench = Bench(tmp_path, MemoryLink(), DURABLE)
+    desk = Desk(
+        TOPICS,
+        [city.public],
+        NoAbilities(),
+        number_file=tmp_path / "number",
+        clocks=bench.clocks,
+        trouble=bench.health.error,
+    )
+    bench.courier = Courier(
+        bench.outbox,
+        bench.link,
+        cloudevents(TOPICS),
+        health=bench.health,
+        settings=DURABLE,
+        desk=desk,
+        greetings=[("hello", b"{}")],
+    )
+    bench.link.start()
+    bench.pump(1)
+    assert bench.link.told == [("hello", b"{}", True, b"")]
+    begin = datetime.fromtimestamp(bench.clocks.wall, UTC)
+    payload = command_payload("cam-1", Command.STATUS, number=1, not_before=begin)
+    bench.link.ask(b"garbage")
+    bench.link.ask(sign(DocumentType.COMMAND, payload, city), "alpr-edge/desk", b"c7")
+    eventually(lambda: bench.pump(1) or len(bench.link.told) == 2)
+    topic, answer, retained, correlation = bench.link.told[1]
+    assert (topic, retained, correlation) == ("alpr-edge/desk", False, b"c7")
+    assert json.loads(answer)["code"] == "delivery.command.not_available"
+    assert bench.told["errors"] == {"delivery.command.unsigned": 1}
+    for _ in range(50):
+        bench.link.ask(b"garbage")
+    bench.pump(1)
+    assert bench.told["errors"]["delivery.command.not_heard"] > 0
+    bench.courier.close(0.1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,14 +24,24 @@ from hypothesis import strategies as st
 
 from alpr_edge.delivery.codes import LinkCode
 from alpr_edge.delivery.encoding import STRUCTURED as CONTENT_TYPE
+from alpr_edge.delivery.encoding import cloudevents
 from alpr_edge.delivery.mqtt import MqttLink, ProtocolChoice
 from alpr_edge.delivery.mqtt_settings import Credentials, MqttSettings, MqttTimes, TlsFiles
-from alpr_edge.delivery.port import Confirmed, LinkEvent, Lost, Message, Phase, Receipt, Topics
+from alpr_edge.delivery.port import (
+    Confirmed,
+    LinkEvent,
+    Lost,
+    Message,
+    Phase,
+    Receipt,
+    Request,
+    Topics,
+)
 from alpr_edge.delivery.port import Refused as RefusedEvent
 from alpr_edge.delivery.receipts import make_receipt
 
 TOPICS = Topics("cam-1")
-TIMES = MqttTimes(connect=2.0, first_retry=0.1, most_retry=0.3)
+TIMES = MqttTimes(connect=2.0, first_retry=0.1, most_retry=0.3, will_delay=0)
 WORKER = Path(__file__).with_name("worker.py")
 
 pytestmark = pytest.mark.mosquitto
@@ -364,6 +377,114 @@ def test_random_bytes_after_a_good_start_never_stop_the_link(answer: bytes) -> N
 # --- protocol versions -----------------------------------------------------------------------
 
 
+class Trickster:
+    """Accepts one connection after the other as a broker of 3.1.1 and answers each PUBLISH as told.
+
+    `answer` gets the message's number and gives what is sent, in pieces with a pause between them.
+    """
+
+    def __init__(self, answer: Callable[[int], list[bytes]], hello: list[bytes], pause_s: float):
+        self._answer, self._hello, self._pause_s = answer, hello, pause_s
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
+        self._over = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.recv(4096)
+                self._send(connection, self._hello)
+                while data := connection.recv(4096):
+                    if data[0] == 0x32:
+                        length = 2 + data[1] if data[1] < 128 else 0
+                        topic = int.from_bytes(data[2:4], "big")
+                        mid = int.from_bytes(data[4 + topic : 6 + topic], "big")
+                        assert length
+                        self._send(connection, self._answer(mid))
+            except OSError:
+                return
+
+    def _send(self, connection: socket.socket, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            connection.sendall(piece)
+            if self._over.wait(self._pause_s):
+                return
+
+    def close(self) -> None:
+        self._over.set()
+        self._server.close()
+
+
+def puback(mid: int) -> bytes:
+    return b"\x40\x02" + mid.to_bytes(2, "big")
+
+
+CONNACK = b"\x20\x02\x00\x00"
+SLOW = MqttTimes(connect=0.6, acknowledge=0.8, first_retry=0.1, most_retry=0.2)
+
+
+@pytest.fixture
+def trick() -> Iterator[Callable[..., Trickster]]:
+    made: list[Trickster] = []
+
+    def make(answer: Any = lambda _: [], hello: Any = (CONNACK,), pause_s: float = 0.0) -> Any:
+        made.append(Trickster(answer, list(hello), pause_s))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_pubacks_that_nobody_asked_for_confirm_nothing(trick: Any, make_link: MakeLink) -> None:
+    broker = trick(lambda mid: [puback(mid + 1), puback(0xFFFF), b"\x50\x02\x00\x07"])
+    link = connected(make_link(broker.port, protocol="3.1.1", times=SLOW))
+    assert link.publish(read())
+    lost = gather(link, Lost)
+    assert lost == Lost(("a",), LinkCode.STALLED)
+
+
+def test_a_puback_that_comes_again_and_again_confirms_once(trick: Any, make_link: MakeLink) -> None:
+    broker = trick(lambda mid: [puback(mid)] * 5)
+    link = connected(make_link(broker.port, protocol="3.1.1"))
+    found: list[LinkEvent] = []
+    for name in "abc":
+        assert link.publish(read(name=name))
+        eventually(lambda name=name: found.extend(link.events(0.1)) or Confirmed(name) in found)
+    found += link.events(0.3)
+    assert [one for one in found if isinstance(one, Confirmed)] == [Confirmed(n) for n in "abc"]
+
+
+def test_a_broker_that_drips_its_greeting_is_left(trick: Any, make_link: MakeLink) -> None:
+    broker = trick(hello=[CONNACK[n : n + 1] for n in range(4)], pause_s=0.5)
+    shows(make_link(broker.port, protocol="3.1.1", times=SLOW), LinkCode.TIMEOUT)
+
+
+def test_a_broker_that_drips_its_answers_is_left_and_the_message_is_ours_again(
+    trick: Any, make_link: MakeLink
+) -> None:
+    broker = trick(lambda mid: [puback(mid)[n : n + 1] for n in range(3)], pause_s=0.6)
+    link = make_link(broker.port, protocol="3.1.1", times=SLOW)
+    eventually(lambda: link.state.phase is Phase.CONNECTED and link.publish(read()))
+    assert gather(link, Lost) == Lost(("a",), LinkCode.STALLED)
+
+
+def test_a_slow_loris_on_a_tls_port_is_left(trick: Any, city: Path, make_link: MakeLink) -> None:
+    broker = trick(hello=[b"\x16", b"\x03", b"\x03", b"\x00"], pause_s=0.5)
+    link = make_link(broker.port, host="localhost", tls=files(city), times=SLOW)
+    eventually(lambda: link.state.code not in (LinkCode.NONE,))
+    assert link.room == 0
+
+
 def test_a_broker_of_3_1_1_only_is_spoken_to_in_3_1_1(mosquitto: Any, make_link: MakeLink) -> None:
     link = connected(make_link(mosquitto.port, protocol="3.1.1"))
     assert link.state.protocol == "MQTT 3.1.1"
@@ -390,70 +511,297 @@ def test_the_choice_of_protocol() -> None:
     assert fixed.mqtt5
 
 
+# --- MQTT 5 ----------------------------------------------------------------------------------
+
+
+def test_binary_mode_carries_the_attributes_beside_the_data(
+    mosquitto: Any, make_link: MakeLink
+) -> None:
+    event = sample_event()
+    message = cloudevents(TOPICS)(event.event_id, event.to_json(), 100.0)
+    with subprocess.Popen(
+        ["mosquitto_sub", "-p", str(mosquitto.port), "-V", "5", "-t", TOPICS.reads, "-C", "2",
+         "-W", "20", "-F", "%C|%P|%p"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as sub:  # fmt: skip
+        eventually(lambda: "SUBACK" in mosquitto.log.read_text())
+        link = connected(make_link(mosquitto.port))
+        # Twice: the second time the topic is a number (mosquitto takes ten).
+        assert link.publish(message)
+        assert link.publish(message)
+        assert sub.stdout is not None
+        lines = sub.stdout.read().splitlines()
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
+    content_type, attributes, data = lines[0].split("|", 2)
+    assert content_type == "application/json"
+    assert f"id:{event.event_id}" in attributes
+    assert "specversion:1.0" in attributes
+    assert "dataschema:urn:x-alpr-edge:schema:read:1" in attributes
+    assert json.loads(data) == json.loads(event.to_json())["data"]
+
+
+def test_a_smaller_receive_maximum_of_the_broker_wins(mosquitto: Any, make_link: MakeLink) -> None:
+    mosquitto.stop()
+    mosquitto.settings = "max_inflight_messages 3"
+    mosquitto.start()
+    link = connected(make_link(mosquitto.port))
+    assert link.room == 3
+
+
+def test_receipts_that_came_while_the_device_was_away_wait_for_it(
+    mosquitto: Any, make_link: MakeLink
+) -> None:
+    first = connected(make_link(mosquitto.port, receipts=True))
+    eventually(lambda: "SUBACK" in mosquitto.log.read_text())
+    first.close()
+    event_id = sample_event().event_id
+    subprocess.run(
+        ["mosquitto_pub", "-p", str(mosquitto.port), "-q", "1", "-t", TOPICS.receipts, "-s"],
+        input=make_receipt([event_id]),
+        check=True,
+    )
+    second = make_link(mosquitto.port, receipts=True)
+    assert gather(second, Receipt) == Receipt((event_id,))
+
+
+def test_requests_come_with_their_return_address_and_retained_ones_do_not(
+    mosquitto: Any, make_link: MakeLink
+) -> None:
+    def ask(payload: str, *more: str) -> None:
+        subprocess.run(
+            ["mosquitto_pub", "-p", str(mosquitto.port), "-q", "1", "-V", "5", "-t",
+             TOPICS.requests, "-m", payload, *more],
+            check=True,
+        )  # fmt: skip
+
+    ask("old", "-r")
+    link = connected(make_link(mosquitto.port, requests=True))
+    eventually(lambda: "SUBACK" in mosquitto.log.read_text())
+    ask("x" * 70_000)
+    ask("now", "-D", "publish", "response-topic", "alpr-edge/desk", "-D", "publish",
+        "correlation-data", "c7")  # fmt: skip
+    assert gather(link, Request) == Request(b"now", "alpr-edge/desk", b"c7")
+    assert link.state.phase is Phase.CONNECTED
+
+
+def test_a_megabyte_on_the_requests_topic_harms_nobody(mosquitto: Any, make_link: MakeLink) -> None:
+    for protocol in ("5", "3.1.1"):
+        link = connected(make_link(mosquitto.port, requests=True, protocol=protocol))
+        subprocess.run(
+            ["mosquitto_pub", "-p", str(mosquitto.port), "-q", "1", "-t", TOPICS.requests, "-s"],
+            input=os.urandom(1_000_000),
+            check=True,
+        )
+        assert link.publish(read(name=protocol))
+        assert gather(link, Confirmed) == Confirmed(protocol)
+        link.close()
+
+
+def test_what_is_no_read_is_told_with_its_correlation(mosquitto: Any, make_link: MakeLink) -> None:
+    with subprocess.Popen(
+        ["mosquitto_sub", "-p", str(mosquitto.port), "-V", "5", "-t", TOPICS.responses, "-C", "1",
+         "-W", "20", "-F", "%D|%p"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as sub:  # fmt: skip
+        eventually(lambda: "SUBACK" in mosquitto.log.read_text())
+        link = connected(make_link(mosquitto.port))
+        assert link.tell(TOPICS.responses, b"{}", correlation=b"c7")
+        assert not link.tell("bad/#", b"{}")
+        assert sub.stdout is not None
+        assert sub.stdout.read().strip() == "c7|{}"
+
+
+# --- several brokers -------------------------------------------------------------------------
+
+
+def test_brokers_are_tried_in_order_and_the_first_is_preferred(
+    mosquitto: Any, free_port: int, make_link: MakeLink
+) -> None:
+    others = (("127.0.0.1", mosquitto.port),)
+    link = connected(make_link(free_port, others=others))
+    assert link.state.destination == f"127.0.0.1:{mosquitto.port}"
+    mosquitto.stop()
+    eventually(lambda: link.state.phase is not Phase.CONNECTED)
+    mosquitto.port, away = free_port, mosquitto.port
+    mosquitto.start()
+    eventually(lambda: link.state.destination == f"127.0.0.1:{free_port}")
+    assert link.publish(read())
+    assert away != free_port
+
+
 # --- TLS -------------------------------------------------------------------------------------
+
+PROVISION = Path(__file__).resolve().parents[2] / "scripts" / "provision"
+
+
+def provision(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(PROVISION), *map(str, arguments)],
+        check=check,
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA, a server certificate for localhost, and another CA, made now by openssl."""
-    folder = tmp_path_factory.mktemp("tls")
-    for folder_up in (folder, *folder.parents[:2]):
-        folder_up.chmod(0o755)
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    for name in ("ca", "other"):
-        openssl("req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.pem",
-                "-days", "2", "-subj", f"/CN={name}")  # fmt: skip
-    openssl("req", *curve, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    (folder / "san").write_text("subjectAltName=DNS:localhost")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-CAcreateserial", "-days", "2", "-extfile", "san", "-out", "server.pem")  # fmt: skip
-    for file in folder.iterdir():
-        file.chmod(0o644)
-    return folder
+def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA with a broker, devices and an application, made now; and another CA."""
+    folder = tmp_path_factory.mktemp("city")
+    for name in ("city", "other"):
+        provision("ca", folder / name)
+    home = folder / "city"
+    provision("broker", home, "--host", "localhost")
+    for device in ("cam-1", "cam-2", "revoked"):
+        provision("device", home, device)
+    provision("device", home, "expired", "--days=-1")
+    provision("device", folder / "other", "cam-1")
+    provision("app", home, "desk")
+    provision("revoke", home, "revoked")
+    return home
 
 
 @pytest.fixture
-def tls_port(mosquitto: Any, certificates: Path) -> int:
+def tls_port(mosquitto: Any, city: Path) -> int:
+    """The broker as `scripts/provision mosquitto` sets it up."""
     mosquitto.stop()
-    mosquitto.settings = f"certfile {certificates}/server.pem\nkeyfile {certificates}/server.key"
+    provision("mosquitto", city, "--port", mosquitto.port, "--address", "127.0.0.1")
+    written = (city / "mosquitto.conf").read_text()
+    mosquitto.base = written + "user root\n"
     mosquitto.start()
     return int(mosquitto.port)
 
 
-def test_tls_with_the_right_ca_connects(
-    tls_port: int, certificates: Path, make_link: MakeLink
+def files(city: Path, device: str = "cam-1", ca: str = "ca.pem") -> TlsFiles:
+    place = city / "devices" / device
+    return TlsFiles(city / ca, place / "device.pem", place / "device.key")
+
+
+def test_mutual_tls_connects_and_names_the_brokers_certificate(
+    tls_port: int, city: Path, make_link: MakeLink
 ) -> None:
-    link = make_link(tls_port, host="localhost", tls=TlsFiles(certificates / "ca.pem"))
-    connected(link)
+    tls = files(city)
+    link = connected(make_link(tls_port, host="localhost", tls=tls))
+    der = ssl.PEM_cert_to_DER_cert((city / "broker.pem").read_text())
+    assert link.state.certificate == hashlib.sha256(der).hexdigest()
     for n in range(20):
         assert link.publish(read(bytes(4000), str(n)))
     gather(link, Confirmed)
+    days = tls.days_left(time.time())
+    assert days is not None
+    assert 396 < days < 398
+    assert TlsFiles(city / "ca.pem").days_left(0.0) is None
+    assert TlsFiles(city / "ca.pem", city / "acl", city / "acl").days_left(0.0) is None
 
 
 @pytest.mark.parametrize(
-    ("host", "ca", "code"),
+    ("host", "device", "ca", "codes"),
     [
-        ("localhost", "other.pem", LinkCode.TLS_CERTIFICATE),
-        ("127.0.0.1", "ca.pem", LinkCode.TLS_CERTIFICATE),
-        ("localhost", "missing.pem", LinkCode.TLS_FILES),
-        ("localhost", "san", LinkCode.TLS_FILES),
+        ("localhost", "cam-1", "../other/ca.pem", {LinkCode.TLS_CERTIFICATE}),
+        ("127.0.0.1", "cam-1", "ca.pem", {LinkCode.TLS_NAME}),
+        ("localhost", "cam-1", "missing.pem", {LinkCode.TLS_FILES}),
+        ("localhost", "cam-1", "acl", {LinkCode.TLS_FILES}),
+        ("localhost", "missing", "ca.pem", {LinkCode.TLS_FILES}),
+        ("localhost", "revoked", "ca.pem", {LinkCode.TLS_REVOKED, LinkCode.LOST}),
+        ("localhost", "expired", "ca.pem", {LinkCode.TLS_REVOKED, LinkCode.LOST}),
+        ("localhost", "../../other/devices/cam-1", "ca.pem", {LinkCode.TLS_REVOKED, LinkCode.LOST}),
+        ("localhost", "", "ca.pem", {LinkCode.TLS_REVOKED, LinkCode.LOST}),
     ],
-    ids=["unknown-ca", "other-host", "no-file", "no-certificate"],
-)
-def test_tls_that_cannot_be_trusted_is_refused(
-    tls_port: int, certificates: Path, make_link: MakeLink, host: str, ca: str, code: LinkCode
-) -> None:
-    shows(make_link(tls_port, host=host, tls=TlsFiles(certificates / ca)), code)
+    ids=["unknown-ca", "other-host", "no-ca", "ca-is-text", "no-certificate-file", "revoked",
+         "expired", "device-of-another-ca", "no-certificate"],
+)  # fmt: skip
+def test_certificates_that_cannot_be_trusted_are_refused_with_a_reason(
+    tls_port: int, city: Path, make_link: MakeLink, host: str, device: str, ca: str,
+    codes: set[LinkCode],
+) -> None:  # fmt: skip
+    tls = files(city, device, ca) if device else TlsFiles(city / ca)
+    link = make_link(tls_port, host=host, tls=tls)
+    eventually(lambda: link.state.code in codes)
+    assert link.state.phase is not Phase.CONNECTED
+    assert link.room == 0
 
 
-def test_tls_to_a_plain_port_is_told(
-    mosquitto: Any, certificates: Path, make_link: MakeLink
+def test_an_expired_broker_certificate_is_told_as_such(
+    mosquitto: Any, city: Path, make_link: MakeLink, tmp_path: Path
 ) -> None:
-    link = make_link(mosquitto.port, host="localhost", tls=TlsFiles(certificates / "ca.pem"))
+    old = tmp_path / "old"
+    provision("ca", old)
+    provision("broker", old, "--host", "localhost", "--days=-1")
+    provision("device", old, "cam-1")
+    mosquitto.stop()
+    provision("mosquitto", old, "--port", mosquitto.port, "--address", "127.0.0.1")
+    mosquitto.base = (old / "mosquitto.conf").read_text() + "user root\n"
+    mosquitto.start()
+    shows(make_link(mosquitto.port, host="localhost", tls=files(old)), LinkCode.TLS_EXPIRED)
+
+
+def test_old_tls_versions_are_not_spoken(city: Path) -> None:
+    context = files(city).context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.check_hostname
+    assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_a_replaced_certificate_is_taken_into_use_without_a_restart(
+    tls_port: int, city: Path, make_link: MakeLink
+) -> None:
+    times = MqttTimes(connect=2.0, first_retry=0.1, most_retry=0.3, certificates=0.1)
+    link = connected(make_link(tls_port, host="localhost", tls=files(city, "cam-2"), times=times))
+    provision("device", city, "cam-2")
+    lost = gather(link, Lost)
+    assert isinstance(lost, Lost)
+    assert lost.code is LinkCode.RENEWED
+    connected(link)
+    assert link.publish(read())
+    # cam-2 may not write to cam-1's topic: the broker knows it by its certificate.
+    refused = gather(link, RefusedEvent)
+    assert isinstance(refused, RefusedEvent)
+    assert refused.code is LinkCode.PUBLISH_NOT_AUTHORISED
+
+
+def test_the_acl_gives_each_device_its_own_topics_only(
+    tls_port: int, city: Path, make_link: MakeLink
+) -> None:
+    own = Topics("cam-2")
+    link = connected(make_link(tls_port, host="localhost", tls=files(city, "cam-2")))
+    for topic, allowed in (
+        (own.reads, True),
+        (own.responses, True),
+        (f"{own.prefix}/cam-2/onvif-ej/RuleEngine/x", True),
+        (TOPICS.reads, False),
+        (own.receipts, False),
+        (own.requests, False),
+        (TOPICS.receipts, False),
+        ("anything", False),
+    ):
+        message = Message(topic, topic, b"{}", "application/json", 60)
+        assert link.publish(message)
+        answer = gather(link, Confirmed if allowed else RefusedEvent)
+        assert answer.event_id == topic  # type: ignore[union-attr]
+
+
+def test_provision_refuses_what_would_do_harm(city: Path, tmp_path: Path) -> None:
+    assert provision("ca", city, check=False).returncode == 2
+    assert provision("device", city, "../x", check=False).returncode == 2
+    assert provision("device", tmp_path, "cam-1", check=False).returncode == 2
+    assert provision("sign", city, "cam-9", "--csr", city / "acl", check=False).returncode == 2
+    for key in city.rglob("*.key"):
+        assert key.stat().st_mode & 0o077 == 0
+    provision("request", city, "cam-9")
+    provision("sign", city, "cam-9", "--csr", city / "devices/cam-9/device.csr")
+    subject = subprocess.run(
+        ["openssl", "x509", "-noout", "-subject", "-in", city / "devices/cam-9/device.pem"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "cam-9" in subject.stdout
+
+
+def test_tls_to_a_plain_port_is_told(mosquitto: Any, city: Path, make_link: MakeLink) -> None:
+    link = make_link(mosquitto.port, host="localhost", tls=files(city))
     eventually(lambda: link.state.code in (LinkCode.TLS, LinkCode.LOST, LinkCode.UNREACHABLE))
     assert link.room == 0
 

@@ -35,7 +35,7 @@ def put(path: Path) -> None:
 
 def serve(path: Path, port: int, count: int) -> None:
     topics = Topics("cam-1")
-    times = MqttTimes(first_retry=0.2, most_retry=0.5)
+    times = MqttTimes(first_retry=0.2, most_retry=0.5, will_delay=0)
     link = MqttLink(MqttSettings("127.0.0.1", port, topics, times=times))
     courier = Courier(
         Outbox(path),

@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     import alpr_edge.cli.placement as placement
     import alpr_edge.cli.premises as premises
     import alpr_edge.cli.read as read
+    import alpr_edge.cli.receipts as receipts
     import alpr_edge.cli.reference as reference
     import alpr_edge.cli.run as run
 
@@ -50,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (
         read, run, demo, config, models, ledger, calibrate, premises, placement, commission,
-        reference
+        reference, receipts,
     ):  # fmt: skip
         module.register(commands)
     shell = commands.add_parser(

@@ -309,6 +309,15 @@ class Tls(Section):
     """PEM file of this device's private key."""
 
 
+class Broker(Section):
+    """[[mqtt.others]]: a broker that is tried when those before it do not answer."""
+
+    host: Annotated[str, AfterValidator(rules.host_name)]
+    """Name or address."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    """TCP port."""
+
+
 class Mqtt(Section):
     """[mqtt]: where reads go."""
 
@@ -324,6 +333,19 @@ class Mqtt(Section):
     """Seconds; a dead broker is noticed after about twice this."""
     protocol: Literal["5", "3.1.1", "auto"] = "auto"
     """MQTT version; `auto` tries 5 first."""
+    others: Annotated[tuple[Broker, ...], Field(strict=False, max_length=8)] = ()
+    """More brokers, with the same credentials and certificates, in the order of preference."""
+    session_s: Annotated[int, Field(ge=0, le=2_592_000)] = 86_400
+    """Seconds that the broker keeps receipts and requests for a device that is away."""
+    will_delay_s: Annotated[int, Field(ge=0, le=3600)] = 10
+    """Seconds that the broker waits before it says that the device is gone (MQTT 5)."""
+    max_bytes_per_s: Annotated[int, Field(ge=0, le=2**40)] = 0
+    """Most that is sent, for links paid by volume; 0 is no limit."""
+    encoding: Literal["cloudevents", "onvif", "openalpr", "minimal"] = "cloudevents"
+    """How reads are written. All but `cloudevents` carry less: see docs/delivery.md."""
+    content_mode: Literal["auto", "structured"] = "auto"
+    """`auto`: CloudEvents in binary mode with MQTT 5. `structured`: one JSON document always, for
+    subscribers that do not see user properties."""
     settle_on: Literal["puback", "receipt"] = "receipt"
     """When a read leaves the outbox. `puback` only with a broker that is durable or replicated: a
     PUBACK alone is not delivery. With `receipt` the receiving application answers
@@ -361,8 +383,19 @@ class Health(Section):
 
     every_s: Annotated[float, Field(ge=5, le=3600)] = 60.0
     """Seconds between two messages on the state topic."""
+    home_assistant_prefix: Annotated[str, AfterValidator(rules.topic_prefix)] | None = None
+    """Publishes a discovery message for health under this topic (`homeassistant`); none without."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """TCP port on 127.0.0.1 that serves Prometheus text at /metrics; 0 for none."""
+
+
+class Commands(Section):
+    """[commands]: requests of the city over MQTT; without this section none is heard."""
+
+    city_keys: PathField
+    """File with the city's public keys: only requests that one of them signed count."""
+    number_file: PathField = FilePath("commands.number")
+    """Keeps the number of the last request that counted, so that none counts twice."""
 
 
 class Usage(Section):
@@ -419,6 +452,7 @@ class DeviceConfig(Section):
     tracker: Tracker = Tracker()
     outbox: Outbox = Outbox()
     health: Health = Health()
+    commands: Commands | None = None
     usage: Usage = Usage()
     # Validated like a written section, so that its paths are relative to the file's folder.
     ledger: Ledger = Field({}, validate_default=True)

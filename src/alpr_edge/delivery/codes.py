@@ -29,6 +29,10 @@ class LinkCode(StrEnum):
     STALLED = "delivery.link.stalled"
     GARBAGE = "delivery.link.garbage"
     RECEIPTS = "delivery.link.receipts_refused"
+    RENEWED = "delivery.link.certificate_renewed"
+    TLS_NAME = "delivery.link.tls_name"
+    TLS_EXPIRED = "delivery.link.tls_expired"
+    TLS_REVOKED = "delivery.link.tls_client_refused"
     PUBLISH_REFUSED = "delivery.publish.refused"
     PUBLISH_NOT_AUTHORISED = "delivery.publish.not_authorised"
     PUBLISH_QUOTA = "delivery.publish.quota"
@@ -45,6 +49,9 @@ _HINTS = {
     LinkCode.TIMEOUT: "something listens there but does not speak MQTT; check the port and TLS",
     LinkCode.TLS: "broker and device do not agree on TLS; check the port and client certificate",
     LinkCode.TLS_CERTIFICATE: "check the CA file, the broker's host name and the device's clock",
+    LinkCode.TLS_NAME: "the broker's certificate is for another host name; check mqtt.host",
+    LinkCode.TLS_EXPIRED: "the broker's certificate is not valid now; check it and the clock here",
+    LinkCode.TLS_REVOKED: "the broker refuses this device's certificate: unknown, expired, revoked",
     LinkCode.TLS_FILES: "check the paths and modes of the CA, certificate and key files",
     LinkCode.CREDENTIALS: "check the user name and password in the environment",
     LinkCode.NOT_AUTHORISED: "the broker knows the device but does not admit it; check its ACL",
@@ -56,7 +63,8 @@ _HINTS = {
     LinkCode.LOST: "the connection broke; the device tries again",
     LinkCode.STALLED: "the broker stopped acknowledging; the device connects anew",
     LinkCode.GARBAGE: "the broker sends what is not MQTT; check the port and proxies",
-    LinkCode.RECEIPTS: "the broker does not let the device read its receipts topic; check its ACL",
+    LinkCode.RECEIPTS: "the broker does not let it read receipts or requests; check its ACL",
+    LinkCode.RENEWED: "the certificate files changed; the device connects anew with them",
     LinkCode.PUBLISH_REFUSED: "see the broker's log; the event is kept and sent again",
     LinkCode.PUBLISH_NOT_AUTHORISED: "let the device write to its reads topic in the broker's ACL",
     LinkCode.PUBLISH_QUOTA: "the broker's quota is used up; the event is kept and sent again",

@@ -20,9 +20,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from alpr_edge.delivery import wire
+from alpr_edge.delivery.codes import LinkCode
+from alpr_edge.delivery.desk import Answer, Desk
 from alpr_edge.delivery.encoding import Encode
 from alpr_edge.delivery.event import Event
 from alpr_edge.delivery.flight import Flight, SettleOn
@@ -31,7 +34,16 @@ from alpr_edge.delivery.held import Held
 from alpr_edge.delivery.observer import Batch, NoObserver, Observer
 from alpr_edge.delivery.outbox import Outbox
 from alpr_edge.delivery.outbox_values import OutboxCounts, Row
-from alpr_edge.delivery.port import Connected, Link, LinkEvent, Lost, Message, Phase, Refused
+from alpr_edge.delivery.port import (
+    Connected,
+    Link,
+    LinkEvent,
+    Lost,
+    Message,
+    Phase,
+    Refused,
+    Request,
+)
 from alpr_edge.delivery.throttle import Throttle
 from alpr_edge.errors import AlprEdgeError, PublishError
 
@@ -40,6 +52,8 @@ _POLL_S = 0.25
 _DISK_RETRY_S = 1.0
 _READ_AHEAD = 32
 _KEYS_EVERY_S = 3600.0
+_MOST_ASKED = 8
+"""Requests that are carried out or wait; more are not heard."""
 _HOPELESS = {"delivery.event.invalid", "delivery.outbox.too_large"}
 """No disk or broker will ever take these, so they are counted as lost at once."""
 
@@ -78,6 +92,8 @@ class Courier:
         settings: CourierSettings | None = None,
         observer: Observer | None = None,
         facts: Callable[[], Facts] = Facts,
+        desk: Desk | None = None,
+        greetings: Sequence[tuple[str, bytes]] = (),
     ) -> None:
         """Nothing moves before `start` or `pump`.
 
@@ -89,6 +105,8 @@ class Courier:
             settings: see `CourierSettings`.
             observer: told what leaves and what is deleted.
             facts: what the machine says of itself now.
+            desk: hears the city's requests, in a thread of its own.
+            greetings: topics and what is published there, retained, on each connection.
         """
         self._outbox, self._link, self._encode = outbox, link, encode
         self._health, self._facts = health, facts
@@ -99,6 +117,9 @@ class Courier:
             self._settings.receipt_timeout_s,
             self._settings.max_unsettled,
         )
+        self._desk, self._greetings = desk, tuple(greetings)
+        self._clerk = ThreadPoolExecutor(1, "desk") if desk is not None else None
+        self._asked: list[Future[Answer | None]] = []
         self._throttle = Throttle(self._settings.max_bytes_per_s, time.monotonic())
         self._held = Held(self._settings.max_in_memory)
         self._unsettled: dict[str, None] = {}
@@ -166,6 +187,7 @@ class Courier:
         settled = self._settle()
         self._store_again(now_s)
         self._send(now_s)
+        self._give_answers()
         self._housekeep(now_s)
         return settled
 
@@ -185,6 +207,8 @@ class Courier:
         left = self.drain(drain_s)
         self._disk_again_s = 0.0
         self._store_again(time.monotonic(), now=True)
+        if self._clerk is not None:
+            self._clerk.shutdown(wait=False, cancel_futures=True)
         self._link.close(offline("shutdown"))
         self.pump()
         lost = len(self._held)
@@ -245,7 +269,7 @@ class Courier:
             self._health.count(refused=1)
             self._health.error(str(one.code))
         elif isinstance(one, Lost):
-            if one.code:
+            if one.code and one.code is not LinkCode.RENEWED:
                 self._health.error(str(one.code))
             self._observer.link_down(self._destination, str(one.code))
         elif isinstance(one, Connected):
@@ -253,6 +277,32 @@ class Courier:
             state = self._link.state
             self._destination = state.destination
             self._observer.link_up(state.destination, state.certificate, state.protocol)
+            for topic, payload in self._greetings:
+                self._link.tell(topic, payload, retain=True)
+        elif isinstance(one, Request):
+            if self._desk is None or self._clerk is None or len(self._asked) >= _MOST_ASKED:
+                self._health.error("delivery.command.not_heard")
+            else:
+                self._asked.append(self._clerk.submit(self._desk.take, one))
+
+    def _give_answers(self) -> None:
+        """Answers that are ready, while the link takes them; they wait for it in memory."""
+        waiting = []
+        for future in self._asked:
+            if not future.done():
+                waiting.append(future)
+                continue
+            if future.cancelled():
+                continue
+            if future.exception() is not None:
+                self._health.error("internal")
+                continue
+            answer = future.result()
+            if answer is not None and not self._link.tell(
+                answer.topic, answer.payload, correlation=answer.correlation
+            ):
+                waiting.append(future)
+        self._asked = waiting
 
     def _send(self, now_s: float) -> None:
         """Give the link what waits, oldest first, as far as it has room."""

@@ -23,13 +23,15 @@ def direction(first: Quad, last: Quad) -> wire.Direction | None:
 
     Corners that are no numbers, or without an area, tell nothing.
     """
-    before, after = _side(first), _side(last)
-    move_x, move_y = (last.mean(axis=0) - first.mean(axis=0)).tolist()
+    start, end = first.tolist(), last.tolist()
+    before, after = _side(start), _side(end)
+    move_x = sum(b[0] - a[0] for a, b in zip(start, end, strict=True)) / len(start)
+    move_y = sum(b[1] - a[1] for a, b in zip(start, end, strict=True)) / len(start)
     way = math.hypot(move_x, move_y)
     if not (math.isfinite(way) and before > 0 and after > 0):
         return None
     growth = after / before
-    width = max(math.dist(first[0].tolist(), first[1].tolist()), before)
+    width = max(math.dist(start[0], start[1]), before)
     if way < _MOVE * width and 1 / _GROWTH < growth < _GROWTH:
         return None
     heading = round(math.degrees(math.atan2(move_x, -move_y)) % 360.0, 1) % 360.0
@@ -40,8 +42,9 @@ def direction(first: Quad, last: Quad) -> wire.Direction | None:
     return {"motion": "crossing", "heading_deg": heading}
 
 
-def _side(quad: Quad) -> float:
+def _side(quad: list[list[float]]) -> float:
     """Square root of the area, by the shoelace formula."""
-    x, y = quad[:, 0].tolist(), quad[:, 1].tolist()
-    area = sum(x[i - 1] * y[i] - x[i] * y[i - 1] for i in range(len(x))) / 2
+    area = (
+        sum(quad[i - 1][0] * quad[i][1] - quad[i][0] * quad[i - 1][1] for i in range(len(quad))) / 2
+    )
     return math.sqrt(abs(area)) if math.isfinite(area) else 0.0

@@ -14,7 +14,6 @@ Source: tpm2-tools 5.4, tpm2_create(1) and tpm2_unseal(1).
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import stat
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from alpr_edge.delivery.sealing import KEY_BYTES, Key, KeyRing
 from alpr_edge.errors import PublishError
+from alpr_edge.trust.durable_file import write_durably
 
 KeepIn = Literal["auto", "tpm", "file"]
 _TPM_DEVICE = Path("/dev/tpmrm0")
@@ -249,33 +249,15 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    fresh = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh.unlink(missing_ok=True)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(json.dumps(document).encode())
-            file.flush()
-            os.fsync(handle)
-        fresh.replace(path)
-        _sync_folder(path.parent)
+        write_durably(path, json.dumps(document).encode(), mode=0o600)
     except OSError as err:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
         raise PublishError(
             f"the outbox's key file {path} cannot be written: {err.strerror}",
             code="delivery.key.unwritable",
             hint="check the folder and free space",
         ) from err
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _document_of(ring: KeyRing) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from alpr_edge.delivery.port import (
     Phase,
     Receipt,
     Refused,
+    Request,
 )
 
 
@@ -30,11 +31,13 @@ class MemoryLink:
         announced: every payload of the state topic, the farewell included.
         holding: when True, nothing is confirmed until `confirm` is called.
         refuse_with: when set, every message is refused with it.
+        told: what `tell` was given: topic, payload, retained, correlation.
     """
 
     def __init__(self, *, reachable: bool = True, window: int = WINDOW) -> None:
         self.sent: list[Message] = []
         self.announced: list[bytes] = []
+        self.told: list[tuple[str, bytes, bool, bytes]] = []
         self.holding = False
         self.refuse_with = LinkCode.NONE
         self._reachable = reachable
@@ -82,6 +85,15 @@ class MemoryLink:
         self.announced.append(state)
         return True
 
+    def tell(
+        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b""
+    ) -> bool:
+        """Take it, if connected."""
+        if self._state.phase is not Phase.CONNECTED:
+            return False
+        self.told.append((topic, payload, retain, correlation))
+        return True
+
     def events(self, timeout_s: float) -> list[LinkEvent]:
         """What happened; waits up to `timeout_s` for it."""
         found: list[LinkEvent] = []
@@ -116,6 +128,10 @@ class MemoryLink:
     def receipt(self, *event_ids: str) -> None:
         """Answer as the receiving application."""
         self._queue.put(Receipt(event_ids))
+
+    def ask(self, payload: bytes, answer_to: str = "", correlation: bytes = b"") -> None:
+        """Send a request as the city."""
+        self._queue.put(Request(payload, answer_to, correlation))
 
     def cut(self, code: LinkCode = LinkCode.LOST) -> None:
         """Break the connection."""

@@ -9,6 +9,8 @@ Rules:
 - After a failure the next attempt waits, longer each time, with jitter. A connection that held for
   a while starts the pauses anew; one that is dropped at once does not.
 - A broker that stops acknowledging is left and connected to anew.
+- Several brokers are tried in their order; the first is tried again after each that was lost.
+- Certificate files that were replaced are taken into use by a new connection, without a farewell.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from alpr_edge.delivery.port import (
     Phase,
     Receipt,
     Refused,
+    Request,
 )
 
 _log = logging.getLogger(__name__)
@@ -85,7 +88,10 @@ class MqttLink:
         session = self._session
         if session is not None and session.ready:
             protocol = "MQTT 5" if session.mqtt5 else "MQTT 3.1.1"
-            return LinkState(Phase.CONNECTED, session.code, protocol)
+            host, port = session.address
+            return LinkState(
+                Phase.CONNECTED, session.code, protocol, f"{host}:{port}", session.certificate
+            )
         return self._state
 
     @property
@@ -117,6 +123,15 @@ class MqttLink:
         """Publish health, retained."""
         session = self._session
         return session is not None and session.ready and session.announce(state)
+
+    def tell(
+        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b""
+    ) -> bool:
+        """Send what is no read, at QoS 1."""
+        session = self._session
+        if session is None or not session.ready:
+            return False
+        return session.tell(topic, payload, retain=retain, correlation=correlation)
 
     def events(self, timeout_s: float) -> list[LinkEvent]:
         """What happened since the last call."""
@@ -160,7 +175,7 @@ class MqttLink:
             case Ended(number, code):
                 gone = [key for key in self._in_flight if key[0] == number]
                 return [Lost(tuple(self._in_flight.pop(key)[0] for key in gone), code)]
-            case Connected() | Receipt():
+            case Connected() | Receipt() | Request():
                 return [told]
 
     def _leave_if_stalled(self) -> None:
@@ -175,24 +190,33 @@ class MqttLink:
         backoff = Backoff(
             self._settings.times.first_retry, self._settings.times.most_retry, random.random
         )
-        choice = ProtocolChoice(self._settings.protocol)
-        number = 0
+        addresses = ((self._settings.host, self._settings.port), *self._settings.others)
+        choices = [ProtocolChoice(self._settings.protocol) for _ in addresses]
+        number = at = 0
         while not self._closing.is_set():
             number += 1
             began = time.monotonic()
-            session = self._attempt(number, choice.mqtt5)
+            session = self._attempt(number, choices[at].mqtt5, addresses[at])
             if self._closing.is_set():
                 break
-            if choice.next(session.answered, session.code):
+            if choices[at].next(session.answered, session.code):
                 continue
-            if session.answered and time.monotonic() - began > _STEADY_S:
+            steady = session.answered and time.monotonic() - began > _STEADY_S
+            if session.code is LinkCode.RENEWED:
+                continue
+            # The next broker at once; after the last one, or one that was there, the pause.
+            at = 0 if steady else (at + 1) % len(addresses)
+            if steady:
                 backoff.reset()
-            self._closing.wait(backoff.next_s())
+            if at == 0:
+                self._closing.wait(backoff.next_s())
         self._state = LinkState(Phase.CLOSED, self._state.code)
 
-    def _attempt(self, number: int, mqtt5: bool) -> Session:
+    def _attempt(self, number: int, mqtt5: bool, address: tuple[str, int]) -> Session:
         self._state = LinkState(Phase.CONNECTING, self._state.code)
-        session = Session(self._settings, number=number, mqtt5=mqtt5, told=self._told)
+        session = Session(
+            self._settings, number=number, mqtt5=mqtt5, told=self._told, address=address
+        )
         self._session = session
         code = session.run(self._closing, self._farewell)
         self._state = LinkState(Phase.WAITING, code)
@@ -201,6 +225,11 @@ class MqttLink:
         if not self._closing.is_set():
             _log.warning(
                 "link down",
-                extra={"code": str(code), "hint": code.hint, "mqtt": "5" if mqtt5 else "3.1.1"},
+                extra={
+                    "code": str(code),
+                    "hint": code.hint,
+                    "mqtt": "5" if mqtt5 else "3.1.1",
+                    "broker": f"{address[0]}:{address[1]}",
+                },
             )
         return session

@@ -25,6 +25,24 @@ _CONNECT_REASONS = {
 _PUBLISH_REASONS = {0x87: LinkCode.PUBLISH_NOT_AUTHORISED, 0x97: LinkCode.PUBLISH_QUOTA}
 
 
+_CERTIFICATE = {
+    9: LinkCode.TLS_EXPIRED,
+    10: LinkCode.TLS_EXPIRED,
+    62: LinkCode.TLS_NAME,
+    64: LinkCode.TLS_NAME,
+}
+"""Source: OpenSSL x509_vfy.h: not yet valid, expired, host name and IP address mismatch."""
+_CLIENT_ALERTS = (
+    "CERTIFICATE_REQUIRED",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_UNKNOWN",
+    "UNKNOWN_CA",
+    "BAD_CERTIFICATE",
+)
+"""Source: RFC 8446, section 6.2: alerts that the broker sends about the device's certificate."""
+
+
 def of_connection(reason: int, otherwise: LinkCode) -> LinkCode:
     """For the reason in a CONNACK or a DISCONNECT."""
     return _CONNECT_REASONS.get(reason, otherwise)
@@ -39,7 +57,9 @@ def of_error(err: Exception) -> LinkCode:
     """The code for what the network or TLS raised."""
     match err:
         case ssl.SSLCertVerificationError():
-            return LinkCode.TLS_CERTIFICATE
+            return _CERTIFICATE.get(err.verify_code, LinkCode.TLS_CERTIFICATE)
+        case ssl.SSLError() if any(word in str(err.reason) for word in _CLIENT_ALERTS):
+            return LinkCode.TLS_REVOKED
         case ssl.SSLError():
             return LinkCode.TLS
         case socket.gaierror() | UnicodeError():

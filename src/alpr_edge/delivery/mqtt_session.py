@@ -14,6 +14,7 @@ Source: MQTT 5.0 (OASIS), sections 3.1.2.11 (connect properties), 3.2.2.2 and 3.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import select
 import socket
 import ssl
@@ -21,7 +22,7 @@ import threading
 import time
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -31,13 +32,19 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from alpr_edge.delivery.codes import LinkCode
 from alpr_edge.delivery.health import offline
+from alpr_edge.delivery.mqtt_properties import publish_properties
 from alpr_edge.delivery.mqtt_reasons import of_connection, of_error, of_publish
 from alpr_edge.delivery.mqtt_settings import MqttSettings
-from alpr_edge.delivery.port import Connected, Message, Receipt
+from alpr_edge.delivery.port import Connected, Message, Receipt, Request
 from alpr_edge.delivery.receipts import MAX_BYTES, parse_receipt
 
 _POLL_S = 1.0
 _MOST_EXPIRY_S = 0xFFFF_FFFF
+_RECEIVE_MAXIMUM = 16
+"""Receipts and requests that a broker may send before the device has answered."""
+_ALIASES = 4
+"""Topics that get a number: a device publishes reads on one, or two with ONVIF."""
+_MOST_CORRELATION = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class Ended:
     code: LinkCode
 
 
-Told = Connected | Receipt | Answer | Ended | None
+Told = Connected | Receipt | Request | Answer | Ended | None
 
 
 class Session:
@@ -68,12 +75,25 @@ class Session:
         ready: the broker has accepted, messages may be published.
         window: how many may be without an answer.
         code: why it ended or what is wrong with it.
+        address: host and port.
+        certificate: SHA-256 in hex of the broker's; empty without TLS.
     """
 
     def __init__(
-        self, settings: MqttSettings, *, number: int, mqtt5: bool, told: SimpleQueue[Told]
+        self,
+        settings: MqttSettings,
+        *,
+        number: int,
+        mqtt5: bool,
+        told: SimpleQueue[Told],
+        address: tuple[str, int] | None = None,
     ) -> None:
         self.number = number
+        self.address = address or (settings.host, settings.port)
+        self.certificate = ""
+        self._aliases: dict[str, int] = {}
+        self._most_aliases = 0
+        self._stamp = settings.tls.stamp() if settings.tls else ()
         self.mqtt5 = mqtt5
         self.ready = False
         self.window = settings.window
@@ -82,6 +102,8 @@ class Session:
         self._settings = settings
         self._told = told
         self._over = threading.Event()
+        self._look_at_s = 0.0
+        self._woken = False
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -92,9 +114,10 @@ class Session:
         try:
             if self._connect():
                 self._serve(closing)
-                if closing.is_set() and self.ready:
-                    self._leave(farewell)
-                    self.code = LinkCode.NONE
+                if self.ready:
+                    renewed = not closing.is_set()
+                    self._leave([] if renewed else farewell)
+                    self.code = LinkCode.RENEWED if renewed else LinkCode.NONE
         except Exception as err:  # noqa: BLE001 - outermost: a broker may send anything at all
             self._end(of_error(err) if isinstance(err, OSError) else LinkCode.GARBAGE)
         self._shut()
@@ -102,23 +125,47 @@ class Session:
 
     def publish(self, message: Message) -> int | None:
         """Send at QoS 1, never retained; returns its number, or None when it was not taken."""
-        payload, properties = message.payload, None
+        topic, payload, properties = message.topic, message.payload, None
         if self.mqtt5:
-            properties = _properties(PacketTypes.PUBLISH)
             content_type = message.content_type
+            user: tuple[tuple[str, str], ...] = ()
             if message.binary is not None:
                 payload, content_type = message.binary.payload, message.binary.content_type
-                if message.binary.properties:
-                    properties.UserProperty = list(message.binary.properties)
-            if content_type:
-                properties.ContentType = content_type
-            if message.expires_in_s is not None:
-                properties.MessageExpiryInterval = max(1, min(message.expires_in_s, _MOST_EXPIRY_S))
-        info = self._client.publish(
-            message.topic, payload, qos=1, retain=False, properties=properties
-        )
+                user = message.binary.properties
+            left_s = message.expires_in_s
+            expiry = None if left_s is None else max(1, min(left_s, _MOST_EXPIRY_S))
+            topic, alias = self._aliased(topic)
+            properties = publish_properties(content_type, expiry, user, alias)
+        # paho only packs what it is given.
+        given = cast("Properties | None", properties)
+        info = self._client.publish(topic, payload, qos=1, retain=False, properties=given)
         self.wake()
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def tell(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes) -> bool:
+        """Send what is no read, at QoS 1."""
+        properties = None
+        if self.mqtt5:
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.ContentType = "application/json"
+            if correlation:
+                properties.CorrelationData = correlation
+        try:
+            info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        except ValueError:
+            return False
+        self.wake()
+        return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _aliased(self, topic: str) -> tuple[str, int]:
+        """Topic and number to send, where the broker takes numbers: the topic goes once only."""
+        known = self._aliases.get(topic)
+        if known is not None:
+            return "", known
+        if len(self._aliases) >= self._most_aliases:
+            return topic, 0
+        self._aliases[topic] = len(self._aliases) + 1
+        return topic, self._aliases[topic]
 
     def announce(self, state: bytes) -> bool:
         """Send health, retained. QoS 0, so that it takes no place in the window."""
@@ -132,22 +179,30 @@ class Session:
         self.wake()
 
     def wake(self) -> None:
-        """Let the loop look again now."""
-        with contextlib.suppress(OSError):
-            self._wake_out.send(b"x")
+        """Let the loop look again now. One that was not heard yet is enough for many."""
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(OSError):
+                self._wake_out.send(b"x")
 
     def _make_client(self) -> paho.Client:
         settings = self._settings
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"alpr-edge-{settings.topics.device_id}",
-            clean_session=None if self.mqtt5 else True,
+            client_id=settings.client_id or f"alpr-edge-{settings.topics.device_id}",
+            clean_session=None if self.mqtt5 else not self._persistent,
             protocol=MQTTProtocolVersion.MQTTv5 if self.mqtt5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )
         client.max_inflight_messages_set(settings.window + 1)
         client.connect_timeout = settings.times.connect
-        client.will_set(settings.topics.state, offline("connection_lost"), qos=1, retain=True)
+        will = None
+        if self.mqtt5:
+            will = _properties(PacketTypes.WILLMESSAGE)
+            will.WillDelayInterval = settings.times.will_delay
+        client.will_set(
+            settings.topics.state, offline("connection_lost"), qos=1, retain=True, properties=will
+        )
         if settings.credentials is not None:
             client.username_pw_set(settings.credentials.username, settings.credentials.password)
         client.on_connect = self._on_connect
@@ -158,6 +213,12 @@ class Session:
         # With this set, paho never writes to the socket from the publishing thread.
         client.on_socket_register_write = lambda *_: None
         return client
+
+    @property
+    def _persistent(self) -> bool:
+        """Whether the broker is to keep what it has for us while we are away."""
+        wanted = self._settings.receipts or self._settings.requests
+        return wanted and self._settings.times.session > 0
 
     def _connect(self) -> bool:
         settings = self._settings
@@ -171,25 +232,51 @@ class Session:
         if self.mqtt5:
             properties = _properties(PacketTypes.CONNECT)
             properties.MaximumPacketSize = MAX_BYTES + 1024
-            properties.SessionExpiryInterval = 0
+            times = self._settings.times
+            # A session that ends at once would send the last will at once, too.
+            properties.SessionExpiryInterval = (
+                times.session if self._persistent else times.will_delay
+            )
+            properties.ReceiveMaximum = _RECEIVE_MAXIMUM
         try:
             self._client.connect(
-                settings.host,
-                settings.port,
+                *self.address,
                 settings.times.keepalive,
-                clean_start=True if self.mqtt5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
+                clean_start=not self._persistent
+                if self.mqtt5
+                else paho.MQTT_CLEAN_START_FIRST_ONLY,
                 properties=properties,
             )
+            self._note_certificate()
         except (OSError, ValueError) as err:
             self._end(of_error(err))
             return False
         return True
 
+    def _note_certificate(self) -> None:
+        connection: Any = self._client.socket()
+        if isinstance(connection, ssl.SSLSocket):
+            der = connection.getpeercert(binary_form=True)
+            self.certificate = hashlib.sha256(der).hexdigest() if der else ""
+
+    def _renewed(self, now_s: float) -> bool:
+        """Whether the certificate files were replaced; looked at now and then."""
+        tls = self._settings.tls
+        if tls is None or now_s < self._look_at_s:
+            return False
+        self._look_at_s = now_s + self._settings.times.certificates
+        return tls.stamp() != self._stamp
+
     def _serve(self, closing: threading.Event) -> None:
+        """Until it is over, closing, or to be left for one with new certificates."""
         deadline = time.monotonic() + self._settings.times.connect
+        self._look_at_s = deadline
         while not self._over.is_set() and not closing.is_set():
-            if not self.ready and time.monotonic() > deadline:
+            now_s = time.monotonic()
+            if not self.ready and now_s > deadline:
                 self._end(LinkCode.TIMEOUT)
+            elif self.ready and self._renewed(now_s):
+                return
             else:
                 self._turn(_POLL_S)
 
@@ -204,6 +291,8 @@ class Session:
         if self._wake_in in readable:
             with contextlib.suppress(BlockingIOError):
                 self._wake_in.recv(4096)
+            # Only then, and before paho's queue is looked at: nothing is overlooked.
+            self._woken = False
         if connection in readable:
             self._client.loop_read()
             # TLS may hold decrypted bytes that select does not see.
@@ -259,9 +348,13 @@ class Session:
         if reason.is_failure:
             self._end(of_connection(reason.value, LinkCode.REFUSED))
             return
-        if self._settings.receipts:
-            client.subscribe(self._settings.topics.receipts, qos=1)
+        topics = self._settings.topics
+        wanted = [(topics.receipts, 1)] if self._settings.receipts else []
+        wanted += [(topics.requests, 1)] if self._settings.requests else []
+        if wanted:
+            client.subscribe(wanted)
         self.window = min(self.window, getattr(properties, "ReceiveMaximum", self.window))
+        self._most_aliases = min(_ALIASES, getattr(properties, "TopicAliasMaximum", 0))
         self.ready = True
         self._told.put(Connected())
 
@@ -278,9 +371,18 @@ class Session:
         self._told.put(Answer(self.number, mid, code))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        ids = parse_receipt(bytes(message.payload))
-        if ids and message.topic == self._settings.topics.receipts:
-            self._told.put(Receipt(ids))
+        topics = self._settings.topics
+        if message.topic == topics.receipts:
+            ids = parse_receipt(bytes(message.payload))
+            if ids:
+                self._told.put(Receipt(ids))
+        elif message.topic == topics.requests and not message.retain:
+            # A retained request would come with each connection: none is meant to.
+            asked = message.properties
+            answer_to = str(getattr(asked, "ResponseTopic", ""))
+            correlation = bytes(getattr(asked, "CorrelationData", b""))
+            if len(message.payload) <= MAX_BYTES and len(correlation) <= _MOST_CORRELATION:
+                self._told.put(Request(bytes(message.payload), answer_to, correlation))
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cryptography import x509
+
 from alpr_edge.delivery.port import WINDOW, Topics
 
 
@@ -52,6 +54,28 @@ class TlsFiles:
     certificate: Path | None = None
     key: Path | None = None
 
+    def stamp(self) -> tuple[tuple[int, int, int], ...]:
+        """Changes when one of the files was replaced; the same while they cannot be read."""
+        facts = []
+        for path in (self.ca, self.certificate, self.key):
+            try:
+                found = path.stat() if path is not None else None
+            except OSError:
+                found = None
+            if found is not None:
+                facts.append((found.st_ino, found.st_mtime_ns, found.st_size))
+        return tuple(facts)
+
+    def days_left(self, wall_s: float) -> float | None:
+        """Days until the device's certificate ends; None when there is none to be read."""
+        if self.certificate is None:
+            return None
+        try:
+            certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return round((certificate.not_valid_after_utc.timestamp() - wall_s) / 86_400, 1)
+
     def context(self) -> ssl.SSLContext:
         """TLS 1.2 or newer with certificate and host name checked.
 
@@ -77,6 +101,9 @@ class MqttTimes:
         acknowledge: a message without an answer for so long means a new connection.
         first_retry, most_retry: bounds of the pause between attempts.
         farewell: how long `close` waits for the broker to take the last word.
+        session: how long the broker keeps receipts and requests for a device that is away.
+        will_delay: how long it waits with the last will (MQTT 5), for a link that flickers.
+        certificates: how often to look whether the certificate files were replaced.
     """
 
     keepalive: int = 30
@@ -85,13 +112,19 @@ class MqttTimes:
     first_retry: float = 0.5
     most_retry: float = 60.0
     farewell: float = 2.0
+    session: int = 86_400
+    will_delay: int = 10
+    certificates: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """One broker.
+    """One broker, and others for when it is away.
 
     Attributes:
+        client_id: without it `alpr-edge-` and the device's id.
+        others: `(host, port)` in the order in which they are tried; the first stays preferred.
+        requests: subscribe to the city's requests.
         receipts: subscribe to the application's receipts (`settle_on = "receipt"`).
         window: most messages without an answer; a broker's smaller Receive Maximum wins.
         protocol: `auto` begins with MQTT 5 and falls back to 3.1.1.
@@ -100,9 +133,12 @@ class MqttSettings:
     host: str
     port: int
     topics: Topics
+    client_id: str | None = None
     credentials: Credentials | None = None
     tls: TlsFiles | None = None
     receipts: bool = False
+    requests: bool = False
+    others: tuple[tuple[str, int], ...] = ()
     window: int = WINDOW
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     times: MqttTimes = field(default_factory=MqttTimes)

@@ -7,7 +7,7 @@ The contract:
 - A link queues nothing. `publish` takes a message only while connected and while there is room;
   else it says False and the caller keeps the message.
 - A message that was taken gives exactly one of `Confirmed`, `Refused`, `Lost`.
-- A read is never retained; only `announce` is.
+- A read is never retained; only `announce`, and `tell` where it is asked to.
 - Trouble never raises: it shows in `state`, and the link tries again by itself.
 - `publish`, `announce` and `events` are for one thread; `wake`, `state` and `room` for any.
 """
@@ -117,7 +117,21 @@ class Receipt:
     event_ids: tuple[str, ...]
 
 
-LinkEvent = Connected | Confirmed | Refused | Lost | Receipt
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message on the requests topic, not looked into yet.
+
+    Attributes:
+        answer_to: where the asker wants the answer (MQTT 5); empty for the device's own topic.
+        correlation: goes back with the answer (MQTT 5).
+    """
+
+    payload: bytes = field(repr=False)
+    answer_to: str = ""
+    correlation: bytes = b""
+
+
+LinkEvent = Connected | Confirmed | Refused | Lost | Receipt | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +167,16 @@ class Topics:
         """Where the receiving application answers with event ids."""
         return f"{self.prefix}/{self.device_id}/receipts"
 
+    @property
+    def requests(self) -> str:
+        """Where the city asks."""
+        return f"{self.prefix}/{self.device_id}/requests"
+
+    @property
+    def responses(self) -> str:
+        """Where the device answers."""
+        return f"{self.prefix}/{self.device_id}/responses"
+
 
 class Link(Protocol):
     """A connection to one broker, kept up by itself. The contract is in the module's docstring."""
@@ -177,6 +201,13 @@ class Link(Protocol):
 
     def announce(self, state: bytes) -> bool:
         """Publish health, retained; False when not connected (it is not kept)."""
+        ...
+
+    def tell(
+        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b""
+    ) -> bool:
+        """Send something that is no read (an answer, a discovery message) at QoS 1, once; False
+        when not connected. Nothing is told of its way."""
         ...
 
     def events(self, timeout_s: float) -> list[LinkEvent]:

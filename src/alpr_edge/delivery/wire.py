@@ -8,7 +8,7 @@ A field that may be unknown is there and null: consumers need not tell "absent" 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -230,3 +230,17 @@ class Receipt(TypedDict):
     """The application's word that it has stored these events."""
 
     ids: Annotated[list[EventId], Field(max_length=1500)]
+
+
+Outcome = Literal["done", "refused", "not-available", "failed"]
+
+
+class Response(TypedDict):
+    """The device's answer to a signed request of the city."""
+
+    device: str
+    number: Annotated[int, Field(description="of the request; 0 where it had none")]
+    command: Literal["status", "self-test", "checkpoint", "add-mask", "stop-reading"] | None
+    outcome: Outcome
+    code: Annotated[str, Field(description="a stable code; empty for `done`")]
+    result: Annotated[dict[str, Any], Field(description="by command; holds no plate, no picture")]
