@@ -156,7 +156,7 @@ def _run(module: str, tree: ast.Module, tests: list[str]) -> int:
         return 1
     package = sys.modules.get("alpr_edge.exclusion") or types.ModuleType("none")
     setattr(package, module, changed)
-    arguments = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:terminal", "-W", "ignore"]
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
     return int(pytest.main([*arguments, *tests]))
 
 
@@ -196,6 +196,8 @@ def _module(module: str, args: argparse.Namespace) -> int:
     if args.list:
         print(f"{module}: {len(all_of_them)} mutants")
         return 0
+    if not survives(module, ast.parse(source), tests):
+        raise SystemExit(f"{module}: the tests fail without any change; see pytest {tests[0]}")
     alive = []
     for name, tree in all_of_them:
         if name not in done:

@@ -50,6 +50,11 @@ class World:
         self.seen: dict[int, list[np.ndarray]] = {}
         self.released: list[str] = []
         self.drops: list[DropReason] = []
+        self.warm_up()
+
+    def warm_up(self) -> None:
+        """Let the gate look at an empty street: what is there at its start is suspect."""
+        self.wait(17)
 
     def step(self, seen=None, closed=(), unread=(), overflow=False, ticks: int = 1) -> None:
         seen = seen or {}
@@ -216,6 +221,25 @@ def test_a_track_that_was_never_seen_is_suppressed():
     assert world.drops == [DropReason.STARTED_IN_VIEW]
 
 
+@pytest.mark.parametrize("frames_before", [0, 5, 17])
+def test_what_is_there_when_the_gate_begins_to_look_is_suppressed(frames_before):
+    world = World()
+    world.gate = Gate(world.zones, LIMITS)
+    world.wait(frames_before)
+    world.drive(1, ACROSS, "EARLY11")
+    world.wait()
+    assert world.released == (["EARLY11"] if frames_before == 17 else [])
+
+
+def test_what_is_there_after_a_gap_is_suppressed():
+    world = World()
+    world.step(ticks=30)
+    world.drive(1, ACROSS, "AFTER11")
+    world.wait()
+    assert world.released == []
+    assert world.drops == [DropReason.STARTED_IN_VIEW]
+
+
 def test_shutdown_destroys_what_is_open_or_held():
     world = World()
     world.drive(1, ACROSS, "HELD11")
@@ -351,6 +375,7 @@ def test_a_gate_line_taints_in_its_direction(taints, down, up):
         world = World()
         world.zones = rasterise(zone_set, size_px=SIZE, digest="m1")
         world.gate = Gate(world.zones, LIMITS)
+        world.warm_up()
         world.drive(1, path, "PASSER1")
         world.wait()
         assert world.released == expected

@@ -19,7 +19,9 @@ from alpr_edge.types import ClosedTrack, Read, TrackPoint, TrackStep
 
 SIZE = (400, 240)
 TICK_NS = 100_000_000
-LIMITS = GateLimits(hold_ns=5 * TICK_NS, remember_ns=60 * TICK_NS, max_held=16)
+LIMITS = GateLimits(
+    hold_ns=5 * TICK_NS, remember_ns=60 * TICK_NS, max_unseen_ns=2 * TICK_NS, max_held=16
+)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STEP_PX = 30
 NAMES = ("AAA1111", "BBB2222", "CCC3333")

@@ -285,9 +285,9 @@ class Gate:
 
     def _judge_begin(self, one: _Pass) -> None:
         is_believed, comes_in = self._at_border(one.first, one.tick_ns, backwards=True)
-        # What stood on the border when the gate began to look may have come from anywhere.
+        # What is there when the gate begins to look may have come from anywhere.
         is_fresh = one.first.at_ns - self._began_ns <= self._limits.max_unseen_ns
-        one.begins_in_view = not is_believed or (is_fresh and not comes_in)
+        one.begins_in_view = not is_believed or is_fresh
         if not comes_in:
             self._find_kin(one, with_gap=True)
 
