@@ -117,9 +117,10 @@ def street(store: Path, touching: int) -> Section:
             "honest ones see what is in view. A vehicle that turns round, passes close by, or is "
             "hidden by another where it enters or leaves the view cannot be told from one that "
             "comes out of the premises, and is suppressed.",
-            f"Vehicles that stand in the view at the start or end of a clip are counted apart: "
-            f"{whole.parked_kept} of {whole.parked} of them are read. Each clip is followed by "
-            f"{DRAIN_S:.0f} s of empty street.",
+            f"Counted apart: vehicles that stand in the view at the start or end of a clip "
+            f"({whole.parked_kept} of {whole.parked} read), and vehicles whose plate lies over a "
+            f"zone while their wheels touch nothing ({whole.beside_kept} of {whole.beside} read; "
+            f"N2 demands none). Each clip is followed by {DRAIN_S:.0f} s of empty street.",
         ],
         [_groups(found, key) for key in ("engine and camera", "fps")],
     )

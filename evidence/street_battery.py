@@ -28,6 +28,7 @@ class Tally:
         touching, leaked: vehicles that touch the premises; those of them that were released.
         readable, kept: untouched vehicles read without exclusion; those of them read with it.
         parked, parked_kept: the same of those that stand in the view at its start or end.
+        beside, beside_kept: and of those whose plate lies over a zone.
     """
 
     drives: int = 0
@@ -37,11 +38,13 @@ class Tally:
     kept: int = 0
     parked: int = 0
     parked_kept: int = 0
+    beside: int = 0
+    beside_kept: int = 0
 
     def add(self, row: dict[str, Any]) -> None:
         """Add one drive."""
         self.drives += 1
-        for name in ("touching", "leaked", "readable", "kept", "parked", "parked_kept"):
+        for name in self.__dataclass_fields__.keys() - {"drives"}:
             setattr(self, name, getattr(self, name) + row[name])
 
 
@@ -113,6 +116,8 @@ def row_of(drive: Drive) -> dict[str, Any]:
         "kept": found.kept,
         "parked": found.parked,
         "parked_kept": found.parked_kept,
+        "beside": found.beside,
+        "beside_kept": found.beside_kept,
         "patterns": patterns,
         "leaks": [{"seed": d.seed, "vehicle": v, "pattern": p} for d, v, p in found.leaks],
     }

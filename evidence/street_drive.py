@@ -7,7 +7,9 @@ Does not: draw or look at pictures; `evidence.rendered` does that for a sample.
 Rules: the engine never misreads, so a leak is a released text of a vehicle that touches the
 premises at any time of its life. What exclusion costs is counted against the same engine and
 tracker without a zone. A vehicle that still stands in the view at the end, or stood there at the
-start, is counted apart: the rule for parked cars destroys its read (docs/exclusion.md).
+start, is counted apart: the rule for parked cars destroys its read (docs/exclusion.md). So is one
+whose plate itself lies over a zone, mostly over the band beside the driveway: N2 demands that it be
+suppressed, though its wheels touch nothing.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ class Outcome:
         kept: those of them that are read with it.
         parked: untouched vehicles that stand in the view at its start or end, read without
             exclusion; not among `readable`.
+        beside: untouched vehicles whose plate lies over a zone; not among `readable`.
         by_pattern: (pattern, touching, released) of all that are read without exclusion.
         drops: reasons.
     """
@@ -102,6 +105,8 @@ class Outcome:
     kept: int = 0
     parked: int = 0
     parked_kept: int = 0
+    beside: int = 0
+    beside_kept: int = 0
     by_pattern: Counter[tuple[str, bool, bool]] = field(default_factory=Counter)
     drops: Counter[DropReason] = field(default_factory=Counter)
     lost: list[int] = field(default_factory=list)
@@ -204,6 +209,9 @@ def outcome(drive: Drive) -> Outcome:
         elif is_read and (path.frames[0] == 0 or path.frames[-1] == last):
             result.parked += 1
             result.parked_kept += is_kept
+        elif is_read and _lies_over(path, zones):
+            result.beside += 1
+            result.beside_kept += is_kept
         elif is_read:
             result.readable += 1
             result.kept += is_kept
@@ -212,6 +220,12 @@ def outcome(drive: Drive) -> Outcome:
         if is_read:
             result.by_pattern[path.pattern.value, path.protected, is_kept] += 1
     return result
+
+
+def _lies_over(path: PlatePath, zones: Zones) -> bool:
+    """Whether a plate lies over what taints in any frame in which it is in the frame at all."""
+    inside = np.flatnonzero(path.in_frame > 0)
+    return any(touches(zones.band, path.corners[i]) for i in inside)
 
 
 def drives(count: int, *, first_seed: int = 1) -> Iterator[Drive]:

@@ -45,7 +45,8 @@ def test_sums() -> None:
     battery = Battery()
     row = {
         "engine": "e", "camera": "c", "fps": 5.0, "touching": 3, "leaked": 0, "readable": 4,
-        "kept": 3, "parked": 1, "parked_kept": 0, "patterns": {"pass, free": [4, 3]}, "leaks": [],
+        "kept": 3, "parked": 1, "parked_kept": 0, "beside": 0, "beside_kept": 0,
+        "patterns": {"pass, free": [4, 3]}, "leaks": [],
     }  # fmt: skip
     battery.add(row)
     battery.add(row)
