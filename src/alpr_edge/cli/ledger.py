@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alpr_edge.cli import ledger_report
+
 if TYPE_CHECKING:
     from alpr_edge.ledger.note import VerifierKey
 
@@ -18,6 +20,11 @@ examples:
   alpr-edge ledger verify cam-0001.zip --key cam-0001.vkey
   alpr-edge ledger verify cam-0001.zip --key cam-0001.vkey --older march.checkpoint
   alpr-edge ledger verify --config camera.toml                  the live ledger, on the device
+  alpr-edge ledger report cam-0001.zip --key cam-0001.vkey --from 2026-10-01 --to 2026-11-01 \
+      --out october.html --pdf
+  alpr-edge ledger memo cam-0001.zip --key cam-0001.vkey --suspicion lost-device --out memo/
+  alpr-edge ledger witness --book w.db --identity id --keys all.vkeys --host broker.city.example
+  alpr-edge ledger witness --book w.db --status
   alpr-edge ledger show cam-0001.zip --kind access
 """
 
@@ -37,6 +44,8 @@ def register(commands: Any) -> None:
     export.add_argument("out", type=Path, metavar="OUT", help="a new folder, or FILE.zip")
     key = _action(actions, "key", "print the device's verifier keys, oldest first", _key)
     key.add_argument("--config", required=True, metavar="FILE", help="the device's TOML file")
+    ledger_report.register(actions)
+    _register_witness(actions)
     show = _action(actions, "show", "print entries, one JSON object a line", _show)
     _source(show)
     show.add_argument("--kind", action="append", help="only entries of this kind; may be repeated")
@@ -62,6 +71,31 @@ def _register_verify(actions: Any) -> None:
     )
     verify.add_argument("--entry", type=int, metavar="N", help="also show and prove this entry")
     verify.add_argument("--json", action="store_true", help="the whole verdict as JSON")
+
+
+def _register_witness(actions: Any) -> None:
+    witness = _action(
+        actions,
+        "witness",
+        "the city's watch: hear all checkpoints, cosign what is consistent, raise alarms",
+        _witness,
+    )
+    witness.add_argument("--book", type=Path, required=True, metavar="FILE", help="SQLite file")
+    witness.add_argument(
+        "--status", action="store_true", help="print what is known of every device, and the alarms"
+    )
+    witness.add_argument("--keys", type=Path, action="append", default=[], metavar="FILE")
+    witness.add_argument(
+        "--identity", type=Path, metavar="FOLDER", help="the witness's own key; made if missing"
+    )
+    witness.add_argument("--name", default="witness.city.example", help="in cosignatures")
+    witness.add_argument("--host", default="127.0.0.1")
+    witness.add_argument("--port", type=int, default=1883)
+    witness.add_argument("--prefix", default="alpr-edge", help="of the topics")
+    witness.add_argument("--ca", type=Path, help="PEM file; turns TLS on")
+    witness.add_argument("--cert", type=Path, help="PEM file of the witness's certificate")
+    witness.add_argument("--cert-key", type=Path, help="PEM file of its private key")
+    witness.add_argument("--silence", type=float, default=900.0, metavar="SECONDS")
 
 
 def _action(actions: Any, name: str, text: str, call: Any) -> Any:
@@ -101,7 +135,7 @@ def _verify(args: argparse.Namespace) -> int:
     from alpr_edge.ledger.export import opened_log
     from alpr_edge.ledger.verify import Question, verify
 
-    keys = read_keys(args.key) or _own_keys(args)
+    keys = read_keys(args.key) or own_keys(args)
     older = [(str(path), _read(path)) for path in args.older]
     with opened_log(ledger_path(args)) as log:
         question = Question(keys, read_keys(args.witness), older)
@@ -182,7 +216,7 @@ def _key(args: argparse.Namespace) -> int:
     Raises:
         ConfigError, KeyUnusable: the configuration or the key cannot be used.
     """
-    for key in _own_keys(args):
+    for key in own_keys(args):
         print(key)
     return 0
 
@@ -203,6 +237,62 @@ def _show(args: argparse.Namespace) -> int:
     with opened_log(ledger_path(args)) as log:
         verify(log, Question(()), visit=visit)
     return 0
+
+
+def _witness(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or Ctrl-C; or print what is known.
+
+    Raises:
+        AuditError, ConfigError, KeyUnusable: book, keys or certificates cannot be used.
+    """
+    import logging
+    import signal
+
+    from alpr_edge.delivery.mqtt_settings import TlsFiles
+    from alpr_edge.errors import ConfigError
+    from alpr_edge.ledger.note import VerifierKey
+    from alpr_edge.ledger.setup import DeviceSigner
+    from alpr_edge.ledger.witness import Broker, Witness, WitnessService, WitnessSettings
+    from alpr_edge.ledger.witness_book import WitnessBook
+    from alpr_edge.trust.device_identity import device_key
+
+    book = WitnessBook(args.book)
+    if args.status:
+        return _witness_status(book)
+    if args.identity is None or not args.keys:
+        raise ConfigError(
+            "a witness needs a key of its own and the devices' verifier keys",
+            code="ledger.witness.unnamed",
+            hint="give --identity FOLDER and --keys FILE",
+        )
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s")
+    signer = DeviceSigner(device_key(args.identity))
+    print(VerifierKey(args.name, signer.public_key, kind=4), flush=True)
+    settings = WitnessSettings(args.name, silence_s=args.silence)
+    witness = Witness(book, signer, read_keys(args.keys), settings)
+    tls = TlsFiles(args.ca, args.cert, args.cert_key) if args.ca else None
+    service = WitnessService(witness, Broker(args.host, args.port, args.prefix, tls))
+    signal.signal(signal.SIGTERM, lambda *_: service.stop())
+    signal.signal(signal.SIGINT, lambda *_: service.stop())
+    service.run()
+    book.close()
+    return 0
+
+
+def _witness_status(book: Any) -> int:
+    from datetime import UTC, datetime
+
+    def when(seconds: int) -> str:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+    for one in book.standings():
+        state = "SILENT" if one.silent else "heard "
+        print(f"{one.device:20} {state} {when(one.heard_at)}  {one.size:>9} entries  {one.origin}")
+    alarms = book.alarms()
+    print(f"{len(alarms)} alarms" + (":" if alarms else ""))
+    for alarm in alarms:
+        print(f"{when(alarm.at)}  {alarm.kind:12} {alarm.device:20} {alarm.text}")
+    return 1 if alarms else 0
 
 
 def ledger_path(args: argparse.Namespace) -> Path:
@@ -240,7 +330,12 @@ def read_keys(paths: list[Path]) -> list[VerifierKey]:
     return [VerifierKey.parse(line) for line in lines if line]
 
 
-def _own_keys(args: argparse.Namespace) -> list[VerifierKey]:
+def own_keys(args: argparse.Namespace) -> list[VerifierKey]:
+    """The verifier keys of the device of `--config`.
+
+    Raises:
+        ConfigError, KeyUnusable: none is given, or it cannot be used.
+    """
     from alpr_edge.config.store import load
     from alpr_edge.errors import ConfigError
     from alpr_edge.ledger.setup import device_ledger_identity

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MOST_ALARMS = 100
+ASK = "— ask"
+"""In the place of a cosignature: prove your newest head from this size on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class LedgerChannel:
         self._alarms: deque[bytes] = deque(maxlen=_MOST_ALARMS)
         self._attestation = b""
         self._witnessed, self._cosignature = 0, ""
-        self._sent: tuple[int, int] | None = None
+        self._sent, self._asked = "", False
         self._connected = False
         self._stopping, self._wake = threading.Event(), threading.Event()
         client_id = f"{topics.device}-ledger"
@@ -192,10 +194,9 @@ class LedgerChannel:
             _log.warning("no proof for the witness", extra={"code": err.code})
             one = None
         if one is not None:
-            data = one.encode()
-            key = (one.old, hash(data))
-            if key != self._sent:
-                self._sent = key
+            asked, self._asked = self._asked, False
+            if one.note.text != self._sent or asked:
+                self._sent, data = one.note.text, one.encode()
                 topic = self._topics.checkpoint
                 waiting.append(self._client.publish(topic, data, qos=1, retain=True))
         if self._stopping.is_set():
@@ -204,7 +205,7 @@ class LedgerChannel:
 
     def _on_connect(self, *_: Any) -> None:
         self._client.subscribe(self._topics.witness, qos=1)
-        self._connected, self._sent = True, None
+        self._connected, self._sent = True, ""
         self._wake.set()
 
     def _on_disconnect(self, *_: Any) -> None:
@@ -216,8 +217,11 @@ class LedgerChannel:
         except AuditError as err:
             _log.warning("the witness's answer", extra={"code": err.code})
             return
+        # The next checkpoint carries the proof from here; if it was asked for, now.
         self._witnessed, self._cosignature = size, line
-        # The next checkpoint carries the proof from here; nothing to send now.
+        if line == ASK:
+            self._asked = True
+            self._wake.set()
 
 
 class SerialCheckpoints:

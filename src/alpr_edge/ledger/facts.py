@@ -1,0 +1,248 @@
+"""What the entries of a period say, added up for people. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from alpr_edge.ledger.entry import Entry
+from alpr_edge.ledger.kinds import (
+    Access,
+    Boot,
+    Commissioning,
+    ConfigChange,
+    Drift,
+    Egress,
+    Hour,
+    KeyChange,
+    LinkDown,
+    LinkUp,
+    Login,
+    Lost,
+    MaskChange,
+    ModelCheck,
+    Reported,
+    Restarted,
+    Retention,
+    SelfTest,
+    SoftwareScan,
+    Stop,
+    StorageFault,
+    TimeCorrection,
+    Trigger,
+    Update,
+)
+from alpr_edge.types import DropReason
+
+
+@dataclass(slots=True)
+class Day:
+    """One day (UTC)."""
+
+    seconds: int = 0
+    frames: int = 0
+    failed_frames: int = 0
+    published: int = 0
+    delivered: int = 0
+
+
+@dataclass(slots=True)
+class Sent:
+    """Reads that left for one destination under one certificate."""
+
+    count: int = 0
+    repeated: int = 0
+    batches: int = 0
+    first_at: str = ""
+    last_at: str = ""
+    first_id: str = ""
+    last_id: str = ""
+
+
+@dataclass(slots=True)
+class Facts:
+    """A period of one device.
+
+    Attributes:
+        begin, end: the period, as entries write times; empty for no bound.
+        boot: the newest start, be it before the period: what it runs.
+        listed: entries that are shown one by one, by kind.
+    """
+
+    begin: str = ""
+    end: str = ""
+    entries: int = 0
+    boot: Boot | None = None
+    boots: int = 0
+    unclean: int = 0
+    days: dict[str, Day] = field(default_factory=lambda: defaultdict(Day))
+    suppressed: Counter[DropReason] = field(default_factory=Counter)
+    logins: Counter[str] = field(default_factory=Counter)
+    deleted: Counter[str] = field(default_factory=Counter)
+    sent: dict[tuple[str, int, str], Sent] = field(default_factory=lambda: defaultdict(Sent))
+    listed: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    links_down: int = 0
+    lost: int = 0
+
+    def add(self, entry: Entry) -> None:
+        """Take one entry; one outside the period only tells what runs."""
+        if isinstance(entry.body, Boot) and not (self.end and entry.at >= self.end):
+            self.boot = entry.body
+        if (self.begin and entry.at < self.begin) or (self.end and entry.at >= self.end):
+            return
+        self.entries += 1
+        self._count(entry)
+
+    def _count(self, entry: Entry) -> None:
+        body = entry.body
+        match body:
+            case Boot():
+                self.boots += 1
+                self.unclean += not body.clean
+            case Hour():
+                day = self.days[body.begin[:10]]
+                day.seconds += body.seconds
+                day.frames += body.frames
+                day.failed_frames += body.failed_frames
+                day.published += body.published
+                day.delivered += body.delivered
+                self.suppressed.update(body.suppressed_at_most)
+            case Egress():
+                self._egress(entry.at, body)
+            case Retention():
+                self.deleted[body.reason] += body.count
+            case Lost():
+                self.lost += body.count
+            case LinkDown():
+                self.links_down += 1
+            case LinkUp():
+                pass
+            case Login():
+                self.logins[body.outcome] += 1
+                self.listed[body.kind].append(entry)
+            case _:
+                self.listed[body.kind].append(entry)
+
+    def _egress(self, at: str, body: Egress) -> None:
+        sent = self.sent[body.destination, body.port, body.certificate or ""]
+        sent.count += body.count - body.repeated
+        sent.repeated += body.repeated
+        sent.batches += 1
+        sent.first_at, sent.first_id = sent.first_at or at, sent.first_id or body.first
+        sent.last_at, sent.last_id = at, body.last
+
+    @property
+    def total(self) -> Day:
+        """All days together."""
+        whole = Day()
+        for day in self.days.values():
+            whole.seconds += day.seconds
+            whole.frames += day.frames
+            whole.failed_frames += day.failed_frames
+            whole.published += day.published
+            whole.delivered += day.delivered
+        return whole
+
+    def exceptions(self) -> list[str]:
+        """What an auditor should look at first, in plain sentences."""
+        found = [one for entry in self._all_listed() for one in _exception(entry)]
+        if self.unclean:
+            found.append(f"{self.unclean} runs ended without an orderly stop (crash or power cut).")
+        if self.lost:
+            found.append(f"{self.lost} entries of the ledger could not be written.")
+        plain = sum(s.count for (_, _, certificate), s in self.sent.items() if not certificate)
+        if plain:
+            found.append(f"{plain} reads left over a connection that was not encrypted.")
+        for reason, count in sorted(self.deleted.items()):
+            if reason != "expired":
+                found.append(
+                    f"{count} reads were deleted undelivered ({reason.replace('_', ' ')})."
+                )
+        return found
+
+    def _all_listed(self) -> list[Entry]:
+        entries = [entry for group in self.listed.values() for entry in group]
+        return sorted(entries, key=lambda entry: entry.seq)
+
+
+def describe(entry: Entry) -> str:
+    """An entry in one plain sentence."""
+    body = entry.body
+    match body:
+        case ConfigChange():
+            which = f" ({', '.join(body.settings)})" if body.settings else ""
+            return f"Configuration changed{which} by {body.by}{_second(body.second)}." + _why(
+                body.reason
+            )
+        case MaskChange():
+            how = {True: "uncovering ground", False: "covering more", None: "extent not recorded"}
+            return (
+                f"Masks changed ({how[body.narrowed]}; {body.added} added, {body.removed} removed) "
+                f"by {body.by}{_second(body.second)}"
+                f"{', with an order of the city' if body.order else ''}." + _why(body.reason)
+            )
+        case Commissioning():
+            return f"Commissioned by {body.by}{_second(body.second)}." + _why(body.reason)
+        case SelfTest():
+            result = "passed" if body.passed else f"FAILED: {', '.join(body.failed)}"
+            return f"Self-test of {body.checks} checks {result}."
+        case Drift():
+            code = f" ({body.code})" if body.code else ""
+            return f"Camera view: reading {body.state}{code}."
+        case Login():
+            return f"Login {body.outcome}: {body.who}, by {body.way}, {body.factors} factors."
+        case Access():
+            return (
+                f"{body.who} of {body.organisation or 'no stated organisation'}: {body.act} of "
+                f"{body.count} reads (query by {body.query.replace('_', ' ')})."
+                + _why(body.purpose)
+            )
+        case Update():
+            return f"Update {body.outcome}: {body.old or '?'} to {body.new or '?'}."
+        case TimeCorrection():
+            return f"Clock set by {body.step_ms / 1000:+.1f} s ({body.source}), from {body.before}."
+        case StorageFault():
+            return f"Storage fault of the {body.what} ({body.code}); {body.lost} lost."
+        case Trigger():
+            return f"Alarm: {body.what.replace('_', ' ')} {body.file} ({body.count}).".replace(
+                "  ", " "
+            )
+        case KeyChange():
+            return f"Key of the {body.key} {body.act}, {body.digest[:16]}."
+        case ModelCheck():
+            return f"Models' manifest {body.outcome}, {body.manifest[:16]}."
+        case SoftwareScan():
+            return f"Scan of {body.components} components: {body.findings} findings."
+        case Stop():
+            return (
+                f"Stopped ({body.reason.replace('_', ' ')}{', ' + body.code if body.code else ''})."
+            )
+        case Reported():
+            return f"{body.what.capitalize()} made by {body.who}."
+        case Restarted():
+            return f"An earlier ledger was damaged ({body.code}) and set aside."
+    return body.kind.replace("_", " ").capitalize() + "."
+
+
+def _exception(entry: Entry) -> list[str]:
+    body = entry.body
+    wrong = (
+        (isinstance(body, Trigger | StorageFault | Restarted))
+        or (isinstance(body, SelfTest) and not body.passed)
+        or (isinstance(body, Drift) and body.state == "stopped")
+        or (isinstance(body, Login) and body.outcome in ("refused", "locked"))
+        or (isinstance(body, MaskChange) and body.narrowed is True)
+        or (isinstance(body, ModelCheck) and body.outcome == "refused")
+        or (isinstance(body, SoftwareScan) and body.findings > 0)
+        or (isinstance(body, Update) and body.outcome in ("refused", "rolled_back"))
+        or (isinstance(body, Stop) and body.reason == "error")
+    )
+    return [f"{entry.at[:16].replace('T', ' ')}: {describe(entry)}"] if wrong else []
+
+
+def _second(name: str) -> str:
+    return "" if name == "nobody" else f" and {name}"
+
+
+def _why(reason: str) -> str:
+    return f" Reason: {reason}" if reason else " No reason given."
