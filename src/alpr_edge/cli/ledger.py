@@ -6,12 +6,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alpr_edge.cli import ledger_report
-
-if TYPE_CHECKING:
-    from alpr_edge.ledger.note import VerifierKey
+from alpr_edge.cli.ledger_args import ledger_path, own_keys, progress_line, read_file, read_keys
 
 _EPILOG = """\
 examples:
@@ -136,7 +134,7 @@ def _verify(args: argparse.Namespace) -> int:
     from alpr_edge.ledger.verify import Question, verify
 
     keys = read_keys(args.key) or own_keys(args)
-    older = [(str(path), _read(path)) for path in args.older]
+    older = [(str(path), read_file(path)) for path in args.older]
     with opened_log(ledger_path(args)) as log:
         question = Question(keys, read_keys(args.witness), older)
         verdict = verify(log, question, progress=progress_line)
@@ -293,76 +291,3 @@ def _witness_status(book: Any) -> int:
     for alarm in alarms:
         print(f"{when(alarm.at)}  {alarm.kind:12} {alarm.device:20} {alarm.text}")
     return 1 if alarms else 0
-
-
-def ledger_path(args: argparse.Namespace) -> Path:
-    """The ledger that the arguments name.
-
-    Raises:
-        ConfigError: neither a ledger nor a configuration is given, or the latter is wrong.
-    """
-    from alpr_edge.config.store import load
-    from alpr_edge.errors import ConfigError
-
-    given: Path | None = getattr(args, "ledger", None)
-    if given is not None:
-        return given
-    if args.config is None:
-        raise ConfigError(
-            "no ledger is named",
-            code="ledger.unnamed",
-            hint="give a ledger's folder or an export, or --config for the live one",
-        )
-    return Path(load(args.config).ledger.path)
-
-
-def read_keys(paths: list[Path]) -> list[VerifierKey]:
-    """Verifier keys from files, one a line; `#` begins a comment.
-
-    Raises:
-        AuditError: a file cannot be read or a line is no key.
-    """
-    from alpr_edge.ledger.note import VerifierKey
-
-    lines = [
-        line.partition("#")[0].strip() for p in paths for line in _read(p).decode().split("\n")
-    ]
-    return [VerifierKey.parse(line) for line in lines if line]
-
-
-def own_keys(args: argparse.Namespace) -> list[VerifierKey]:
-    """The verifier keys of the device of `--config`.
-
-    Raises:
-        ConfigError, KeyUnusable: none is given, or it cannot be used.
-    """
-    from alpr_edge.config.store import load
-    from alpr_edge.errors import ConfigError
-    from alpr_edge.ledger.setup import device_ledger_identity
-
-    if args.config is None:
-        raise ConfigError(
-            "no verifier key is given",
-            code="ledger.key.unnamed",
-            hint="give --key FILE, made on the device with `alpr-edge ledger key`",
-        )
-    config = load(args.config)
-    return list(device_ledger_identity(config.device.id, Path(config.ledger.identity)).keys)
-
-
-def _read(path: Path) -> bytes:
-    from alpr_edge.errors import AuditError
-
-    try:
-        return path.read_bytes()
-    except OSError as err:
-        raise AuditError(
-            f"{path}: {err.strerror}", code="ledger.file.unreadable", hint="check the name"
-        ) from err
-
-
-def progress_line(done: int, of: int) -> None:
-    """A line that rewrites itself, on a terminal only, for logs that take a while."""
-    if of > 50_000 and sys.stderr.isatty():
-        end = "\n" if done >= of else ""
-        print(f"\r{done:,} of {of:,} entries", end=end, file=sys.stderr, flush=True)

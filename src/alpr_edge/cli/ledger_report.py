@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alpr_edge.cli.ledger_args import ledger_path, own_keys, progress_line, read_keys
+
 if TYPE_CHECKING:
     from alpr_edge.ledger.report import DeviceReport
 
@@ -118,7 +120,6 @@ _EVIDENCE = {"egress", "access", "retention", "link_up", "link_down", "trigger",
 
 
 def _facts(path: Path, args: argparse.Namespace) -> tuple[DeviceReport, list[str], bytes]:
-    from alpr_edge.cli.ledger import own_keys, progress_line, read_keys
     from alpr_edge.ledger.export import opened_log
     from alpr_edge.ledger.facts import Facts
     from alpr_edge.ledger.report import DeviceReport
@@ -143,8 +144,6 @@ def _facts(path: Path, args: argparse.Namespace) -> tuple[DeviceReport, list[str
 
 
 def _paths(args: argparse.Namespace) -> list[Path]:
-    from alpr_edge.cli.ledger import ledger_path
-
     if args.ledgers:
         return list(args.ledgers)
     return [ledger_path(args)]
