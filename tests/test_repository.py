@@ -38,7 +38,7 @@ NEVER = {".ttf", ".otf", ".woff", ".woff2", ".pt", ".pth", ".ckpt", ".pem", ".ke
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".mp4", ".avi", ".mkv"}
 IMPORT_NAMES = {
     "opencv-python-headless": "cv2",
-    "paho-mqtt": "paho",
+    "paho-mqtt": "paho", "python-docx": "docx",
     "pyserial": "serial",
     "prometheus-client": "prometheus_client",
 }
