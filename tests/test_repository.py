@@ -38,7 +38,9 @@ NEVER = {".ttf", ".otf", ".woff", ".woff2", ".pt", ".pth", ".ckpt", ".pem", ".ke
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".mp4", ".avi", ".mkv"}
 IMPORT_NAMES = {
     "opencv-python-headless": "cv2",
-    "paho-mqtt": "paho", "python-docx": "docx",
+    "paho-mqtt": "paho",
+    "pyjwt": "jwt",
+    "python-docx": "docx",
     "pyserial": "serial",
     "prometheus-client": "prometheus_client",
 }
@@ -223,7 +225,8 @@ def test_the_device_imports_what_it_declares_and_declares_what_it_imports() -> N
     extras = project["optional-dependencies"]
     assert isinstance(extras, dict)
     device = {IMPORT_NAMES.get(name, name) for name in _names(project["dependencies"])}
-    optional = _names(extras["demo"]) | _names(extras["host"])
+    names = _names(extras["demo"]) | _names(extras["host"])
+    optional = {IMPORT_NAMES.get(name, name) for name in names}
     used: set[str] = set()
     for path in (ROOT / "src").rglob("*.py"):
         for name, at_once in _third_party(path):

@@ -28,6 +28,7 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; imports no model and no camera code."""
+    import alpr_edge.cli.attest as attest
     import alpr_edge.cli.calibrate as calibrate
     import alpr_edge.cli.commission as commission
     import alpr_edge.cli.config as config
@@ -51,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (
         read, run, demo, config, models, ledger, calibrate, premises, placement, commission,
-        reference, receipts,
+        reference, receipts, attest,
     ):  # fmt: skip
         module.register(commands)
     shell = commands.add_parser(

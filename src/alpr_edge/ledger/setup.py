@@ -14,11 +14,15 @@ from alpr_edge.config.models import DeviceConfig
 from alpr_edge.delivery.mqtt_settings import MqttSettings
 from alpr_edge.errors import AlprEdgeError, AuditError
 from alpr_edge.ledger.channel import LedgerChannel, LedgerTopics, SerialCheckpoints
-from alpr_edge.ledger.kinds import Boot, KeyChange, Stop, Trigger
+from alpr_edge.ledger.kinds import Attested, Boot, KeyChange, SoftwareScan, Stop, Trigger
 from alpr_edge.ledger.note import VerifierKey
 from alpr_edge.ledger.recorder import Recorder
-from alpr_edge.ledger.store import Identity, Ledger, LedgerTimes
+from alpr_edge.ledger.store import Clock, Identity, Ledger, LedgerTimes
+from alpr_edge.trust.attestation import Statement, attest
+from alpr_edge.trust.biometric_rules import rules_digest
+from alpr_edge.trust.bom import ModelPart, bill, bill_digest
 from alpr_edge.trust.device_identity import KEY_FILE, device_key
+from alpr_edge.trust.installed import scan
 from alpr_edge.trust.keys import PrivateKey
 
 _log = logging.getLogger(__name__)
@@ -61,18 +65,20 @@ class LedgerKit:
         recorder: Recorder,
         *,
         identity: Identity,
+        key: PrivateKey,
         key_made: bool = False,
         channel: LedgerChannel | None = None,
         serial: SerialCheckpoints | None = None,
     ) -> None:
         self.ledger, self.recorder = ledger, recorder
         self.identity, self.channel = identity, channel
-        self._key_made, self._serial = key_made, serial
+        self._key, self._key_made, self._serial = key, key_made, serial
+        self._now = Clock().now
         self._stopping = threading.Event()
         self._serial_thread: threading.Thread | None = None
 
     def begin(self, started: Started) -> None:
-        """Record the start and let checkpoints go out."""
+        """Record the start, state it to the outside, and let checkpoints go out."""
         key = hashlib.sha256(self.identity.signers[-1].public_key).hexdigest()
         if self._key_made:
             self.recorder.record(KeyChange(key="device", act="made", digest=key, sealed=False))
@@ -87,14 +93,57 @@ class LedgerKit:
                 key=key,
             )
         )
+        installed = scan()
+        sbom = bill_digest(
+            bill(
+                "alpr-edge",
+                started.software.rpartition(" ")[2],
+                installed.components,
+                [ModelPart(digest[:16], digest, "licence plates") for digest in started.models],
+                installed.findings,
+                rules_digest(),
+            )
+        )
+        self.recorder.record(
+            SoftwareScan(
+                sbom=sbom,
+                rules=rules_digest(),
+                components=len(installed.components),
+                findings=len(installed.findings),
+            )
+        )
         self.ledger.start()
         if self.channel is not None:
             self.channel.start()
+            self.channel.attest(self.attestation(started, sbom, len(installed.findings)))
         if self._serial is not None:
             self._serial_thread = threading.Thread(
                 target=self._show, args=(self._serial,), name="ledger-serial", daemon=True
             )
             self._serial_thread.start()
+
+    def attestation(self, started: Started, sbom: str, findings: int) -> bytes:
+        """What the device states of itself now, signed; its digest is on record."""
+        self.ledger.sync()
+        head = self.ledger.head
+        name, _, version = started.software.rpartition(" ")
+        statement = Statement(
+            device=self.identity.device,
+            software=name,
+            version=version,
+            boot_count=self.ledger.boot,
+            config=started.config,
+            mask=started.mask,
+            models=started.models,
+            sbom=sbom,
+            scan_findings=findings,
+            ledger_origin=head.origin if head else "",
+            ledger_size=head.size if head else 0,
+            ledger_root=head.root.hex() if head else "",
+        )
+        token = attest(statement, self._key, int(self._now().timestamp()))
+        self.recorder.record(Attested(digest=hashlib.sha256(token).hexdigest()))
+        return token
 
     def end(self, reason: str = "asked", code: str | None = None) -> None:
         """Record the end, sign it, send it, close."""
@@ -158,7 +207,13 @@ def open_kit(
     recorder = Recorder(ledger, alarm=alarm)
     serial = SerialCheckpoints(os.fspath(wanted.serial)) if wanted.serial is not None else None
     return LedgerKit(
-        ledger, recorder, identity=identity, key_made=made, channel=channel, serial=serial
+        ledger,
+        recorder,
+        identity=identity,
+        key=device_key(folder),
+        key_made=made,
+        channel=channel,
+        serial=serial,
     )
 
 

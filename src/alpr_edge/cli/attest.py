@@ -1,0 +1,116 @@
+"""`alpr-edge attest`: check and explain what a device says of itself; list its software."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+_EPILOG = """\
+examples:
+  alpr-edge attest verify attestation.jwt --key cam-0001.vkey     explains every claim
+  alpr-edge attest scan                                           face or biometric software here?
+  alpr-edge attest bom > bom.cdx.json                             packages and models, CycloneDX
+"""
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "attest",
+        help="check and explain what a device says of itself; list its software",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    verify = actions.add_parser(
+        "verify", help="check an attestation and explain each claim in plain words"
+    )
+    verify.add_argument("file", type=Path, metavar="FILE", help="as published by the device")
+    verify.add_argument(
+        "--key",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="the device's verifier keys, as `alpr-edge ledger key` prints them",
+    )
+    verify.set_defaults(call=_verify)
+    scan = actions.add_parser("scan", help="look for face and biometric software here")
+    scan.set_defaults(call=_scan)
+    bom = actions.add_parser("bom", help="print the bill of materials (CycloneDX 1.6)")
+    bom.set_defaults(call=_bom)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """Print.
+
+    Raises:
+        BadSignature: no known key signed it. AuditError: a file cannot be read.
+    """
+    from datetime import UTC, datetime
+
+    from alpr_edge.cli.ledger_args import read_file, read_keys
+    from alpr_edge.trust.attestation import check, explain
+    from alpr_edge.trust.keys import PublicKey
+
+    keys = [PublicKey(key.public_key) for key in read_keys(args.key) if key.kind == 1]
+    claims = check(read_file(args.file).strip(), keys)
+    said = datetime.fromtimestamp(claims["iat"], UTC).isoformat()
+    print(f"signed by a key of the device; said at {said} by its own clock\n")
+    for name, value, says, not_proven in explain(claims):
+        print(f"{name}: {value}")
+        print(f"    says: {says}")
+        print(f"    does not prove: {not_proven}")
+    return 0
+
+
+def _scan(args: argparse.Namespace) -> int:
+    """Exit status 1 if something of the list is installed."""
+    from alpr_edge.trust.biometric_rules import rules_digest
+    from alpr_edge.trust.installed import scan
+
+    found = scan()
+    for one in found.findings:
+        print(f"{one.where}: {one.about}")
+    print(
+        f"{len(found.components)} packages, {len(found.findings)} findings; list {rules_digest()}",
+        file=sys.stderr,
+    )
+    return 1 if found.findings else 0
+
+
+def _bom(args: argparse.Namespace) -> int:
+    """Print.
+
+    Raises:
+        InferenceError: the models' manifest is missing or damaged.
+    """
+    import alpr_edge
+    from alpr_edge.trust.biometric_rules import rules_digest
+    from alpr_edge.trust.bom import ModelPart, bill, encode
+    from alpr_edge.trust.installed import scan
+    from alpr_edge.vision.models import load_manifest, models_folder
+
+    found = scan()
+    models = [
+        ModelPart(name, digest, _TASKS.get(name.split(".")[0].split("-")[0], "licence plates"))
+        for name, digest in sorted(load_manifest(models_folder()).items())
+    ]
+    document = bill(
+        "alpr-edge",
+        alpr_edge.__version__,
+        found.components,
+        models,
+        found.findings,
+        rules_digest(),
+    )
+    print(encode(document).decode())
+    return 0
+
+
+_TASKS = {
+    "detector": "finds licence plates and their corners in a masked picture",
+    "recogniser": "reads the text of one straightened licence plate",
+}
