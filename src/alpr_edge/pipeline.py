@@ -150,6 +150,11 @@ class Pipeline:
         last = self._gate.shutdown(self._tracker.finish())
         return self._hold.destroy(last)
 
+    @property
+    def mask_digest(self) -> str:
+        """The mask record that it applies."""
+        return self._masker.mask_digest
+
     def finish(self) -> GateStep:
         """The source has ended: nothing stays open or held."""
         last = self._gate.shutdown(self._tracker.finish())

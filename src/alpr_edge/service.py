@@ -20,8 +20,9 @@ from alpr_edge.delivery.event import Event, LedgerPosition, Provenance, UsageTer
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.ids import new_event_id
 from alpr_edge.delivery.metrics import MetricsServer
-from alpr_edge.errors import AlprEdgeError, InferenceError
+from alpr_edge.errors import AlprEdgeError, ExclusionError, InferenceError
 from alpr_edge.exclusion.gate import GateStep
+from alpr_edge.exclusion.interlock import PASSING, Verdict
 from alpr_edge.exclusion.view_watch import VIEW_SENTENCES
 from alpr_edge.pipeline import Guards, Pipeline, StepResult
 from alpr_edge.types import Drop, DropReason, Frame
@@ -73,12 +74,35 @@ class NoRecord:
         """Nothing."""
 
 
+class Judge(Protocol):
+    """Port: says before every frame whether it may be read (`watch.Guard`)."""
+
+    @property
+    def mask_digest(self) -> str:
+        """Names the masks that the last verdict was about."""
+        ...
+
+    def judge(self, frame_px: tuple[int, int] | None) -> Verdict: ...
+
+
+def refusal(verdict: Verdict) -> ExclusionError:
+    """The error of a verdict against reading: the code of the first reason, and all of them."""
+    first = verdict.stops[0]
+    lines = [f"nothing is read: {first.detail}"]
+    lines += [f"[{stop.reason}] {stop.detail} ({stop.hint})" for stop in verdict.stops[1:]]
+    return ExclusionError("\n  - ".join(lines), code=str(first.reason), hint=first.hint)
+
+
 class Service:
     """Runs one camera.
 
     Args:
         source: where frames come from; closed at the end.
-        make_pipeline: called with the first frame's (width, height), which fixes the masks.
+        guard: judges before every frame; while it forbids, frames are dropped unseen, and what was
+            open or held when it began to is destroyed.
+        make_pipeline: called with a frame's (width, height) when reading begins, and again when the
+            masks or the size have changed.
+        exit_on_stop: a verdict against reading ends the run (exit status 3), unless it will pass.
         courier: takes events; started and closed here.
         min_confidence: weaker reads are dropped as `WEAK_READ`.
         observer: sees every step, for the demo's view.
@@ -91,6 +115,7 @@ class Service:
         self,
         *,
         source: FrameSource,
+        guard: Judge,
         make_pipeline: Callable[[tuple[int, int]], Pipeline],
         courier: Courier,
         health: Health,
@@ -102,9 +127,13 @@ class Service:
         record: ServiceRecord | None = None,
         on_end: Callable[[AlprEdgeError | None, bool], None] = lambda _err, _asked: None,
         ledger_position: Callable[[], LedgerPosition | None] = lambda: None,
+        exit_on_stop: bool = True,
     ) -> None:
         self._ledger_position = ledger_position
         self._source = source
+        self._guard = guard
+        self._exit_on_stop = exit_on_stop
+        self._size_px: tuple[int, int] | None = None
         self._make_pipeline = make_pipeline
         self._pipeline: Pipeline | None = None
         self._courier = courier
@@ -134,7 +163,8 @@ class Service:
             Events that still wait in the outbox for the next start.
 
         Raises:
-            AlprEdgeError: the source cannot begin, the mask does not fit, inference keeps failing.
+            ExclusionError: reading is not allowed, and `exit_on_stop`.
+            AlprEdgeError: the source cannot begin, inference keeps failing.
         """
         metrics = None
         if self._metrics_port:
@@ -160,10 +190,18 @@ class Service:
         return waiting
 
     def _step(self, frame: Frame) -> None:
-        if self._pipeline is None:
-            height, width = frame.image.shape[:2]
-            self._pipeline = self._make_pipeline((width, height))
         self.tally.frames += 1
+        height, width = frame.image.shape[:2]
+        verdict = self._guard.judge((width, height))
+        self._health.interlock(verdict)
+        if not verdict.may_read:
+            self._abandon()
+            if self._exit_on_stop and verdict.reasons - PASSING:
+                raise refusal(verdict)
+            return
+        if self._pipeline is None or self._size_px != (width, height) or self._is_outdated():
+            self._abandon()
+            self._pipeline, self._size_px = self._make_pipeline((width, height)), (width, height)
         try:
             result = self._pipeline.step(frame)
         except InferenceError as err:
@@ -193,6 +231,16 @@ class Service:
             level = logging.INFO if guards.may_read else logging.WARNING
             extra = {"view": view.state.value, "self_test": tested["state"]}
             _log.log(level, "%s", VIEW_SENTENCES[view.state], extra=extra)
+
+    def _is_outdated(self) -> bool:
+        return self._pipeline is not None and self._pipeline.mask_digest != self._guard.mask_digest
+
+    def _abandon(self) -> None:
+        """Destroy all that is open or held: it was judged under facts that no longer hold."""
+        if self._pipeline is None:
+            return
+        last, self._pipeline = self._pipeline.finish(), None
+        self._hand_over(GateStep((), last.drops + (Drop(DropReason.STOPPED),) * len(last.released)))
 
     def _hand_over(self, step: GateStep) -> tuple[Event, ...]:
         events: list[Event] = []

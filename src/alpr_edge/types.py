@@ -198,6 +198,7 @@ class DropReason(StrEnum):
     OVERFLOW = "overflow"
     SHUTDOWN = "shutdown"
     VIEW_UNPROVEN = "view_unproven"
+    STOPPED = "stopped"
     FRAME_GAP = "frame_gap"
     HELD_TOO_LONG = "held_too_long"
     WEAK_READ = "weak_read"

@@ -7,6 +7,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,25 @@ from typing import TYPE_CHECKING
 import alpr_edge
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.config.rules import PRECISIONS
-from alpr_edge.errors import AlprEdgeError, ExclusionError
+from alpr_edge.errors import (
+    AlprEdgeError,
+    ConfigError,
+    ExclusionError,
+    InferenceError,
+    KeyUnusable,
+    TrustError,
+)
 from alpr_edge.exclusion.gate import Gate, GateLimits
+from alpr_edge.exclusion.interlock import (
+    HINTS,
+    PASSING,
+    Interlock,
+    MaskState,
+    SceneState,
+    SelfTest,
+    SoftwareFacts,
+    StopReason,
+)
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.self_test import Schedule
 from alpr_edge.exclusion.view_reference import MAX_REFERENCE_BYTES, Reference, parse_reference
@@ -33,17 +51,23 @@ from alpr_edge.vision.tracker import Tracker, TrackerLimits
 from alpr_edge.zone_set import ZoneSet
 
 if TYPE_CHECKING:
+    from alpr_edge.authority.store import MaskStore
     from alpr_edge.capture.port import FrameSource
     from alpr_edge.config.models import DeviceConfig, FilePath
     from alpr_edge.delivery.event import LedgerPosition
     from alpr_edge.ledger.setup import LedgerKit
     from alpr_edge.service import Observer, Service
+    from alpr_edge.trust.keys import PublicKey
+    from alpr_edge.watch import Guard, Masks, MaskSource
 
 _log = logging.getLogger(__name__)
 
 SOFTWARE = f"alpr-edge {alpr_edge.__version__}"
 STILL_MIN_CONFIDENCE = 0.3
 """Weakest read that `alpr-edge read` shows by default."""
+
+CITY_KEYS = "/etc/alpr-edge/city-keys"
+"""The city's keys as they come with a unit; stronger than what its configuration says."""
 
 _ZONES_KEPT = 8
 
@@ -112,16 +136,15 @@ def make_still_reader(
 
 
 class Engine:
-    """Everything of a device that reads: models, masks and limits, before the first frame.
+    """Everything of a device that reads: models and limits, before the first frame.
 
     Raises:
-        ExclusionError: no usable mask record, or none of the reference view that is asked for (N3).
+        ExclusionError: no reference view, where one is asked for (N3).
         InferenceError, TrustError: a model is missing, broken or not the one listed.
     """
 
     def __init__(self, config: DeviceConfig) -> None:
         self._config = config
-        self.masks = load_mask_record(config)
         self.reference = load_reference(config)
         run, detector, recogniser = config.run, config.detector, config.recogniser
         find = _load(detector.model, "detector", detector.threads or run.threads, config)
@@ -136,17 +159,16 @@ class Engine:
         self._recogniser = Recogniser(read)
         self.min_confidence = _min_confidence(config, read)
 
-    def zones(self, size_px: tuple[int, int]) -> Zones:
-        """The masks and the band for frames of this width and height."""
-        return device_zones(self._config, self.masks, size_px)
-
-    def pipeline(self, size_px: tuple[int, int]) -> Pipeline:
-        """A pipeline for frames of this width and height.
+    def pipeline(self, size_px: tuple[int, int], masks: Masks) -> Pipeline:
+        """A pipeline for frames of this width and height under these masks.
 
         Raises:
-            ExclusionError: the reference view is of another size, or too plain (N7).
+            ExclusionError: there are none that can be used; the reference view is of another size,
+                or too plain (N7).
         """
-        zones, tracker = self.zones(size_px), self._config.tracker
+        if masks.zones is None:
+            raise ExclusionError(masks.facts.detail, code="exclusion.mask.missing")
+        zones, tracker = device_zones(self._config, masks.zones, size_px), self._config.tracker
         gate = Gate(zones, gate_limits(self._config))
         lock_memory(gate.memory)
         return Pipeline(
@@ -170,6 +192,7 @@ class Engine:
 
 def make_service(
     config: DeviceConfig,
+    check: SignatureCheck | None = None,
     *,
     environment: Mapping[str, str] = os.environ,
     observer: Observer | None = None,
@@ -178,6 +201,7 @@ def make_service(
     """The whole device, ready to run.
 
     Args:
+        check: of the configuration's signature, from `load_config`; without it, it has none.
         environment: holds the secrets that the configuration names.
         observer: sees every step.
         source: instead of the configured one.
@@ -190,7 +214,7 @@ def make_service(
 
     kit = open_kit(config, lambda: mqtt_settings(config, environment))
     try:
-        return _make_service(config, environment, observer, source, kit)
+        return _make_service(config, check or SignatureCheck(), environment, observer, source, kit)
     except AlprEdgeError as err:
         # What kept the device from starting is on record too.
         if kit is not None:
@@ -200,6 +224,7 @@ def make_service(
 
 def _make_service(
     config: DeviceConfig,
+    check: SignatureCheck,
     environment: Mapping[str, str],
     observer: Observer | None,
     source: FrameSource | None,
@@ -212,20 +237,32 @@ def _make_service(
     from alpr_edge.delivery.setup import make_courier
     from alpr_edge.delivery.stop_order import StopOrder
     from alpr_edge.ledger.setup import Started
-    from alpr_edge.service import Service
+    from alpr_edge.service import Service, refusal
 
-    engine = Engine(config)
-    source = source or make_source(config, environment)
     digest = config_digest(config)
-    health = Health(Running(SOFTWARE, digest, engine.model_digest), time.monotonic())
+    engine, trouble = _engine(config)
+    models = "" if engine is None else engine.model_digest
+    about: dict[str, object] = {"software": SOFTWARE, "config": digest, "models": models}
+    guard = make_guard(config, check, model_trouble=trouble, about=about)
+    # View watch and self-test need frames: the pipeline holds them, and closes the way by itself.
+    reference = None if engine is None or engine.reference is None else engine.reference.digest
+    guard.view = replace(guard.view, reference=reference, scene=SceneState.SAME)
+    guard.self_test = SelfTest.PASSED
+    verdict = guard.judge(None)
+    must_end = config.run.on_stop == "exit"
+    if must_end and verdict.reasons - PASSING:
+        raise refusal(verdict)
+    source = source or make_source(config, environment)
+    health = Health(Running(SOFTWARE, digest, models), time.monotonic())
     provenance = Provenance(
         device_id=config.device.id,
         site=config.device.site,
         camera=config.device.camera,
-        model_digest=engine.model_digest,
+        model_digest=models,
         config_digest=digest,
         software=SOFTWARE,
     )
+    health.interlock(verdict)
     stop_order = StopOrder(Path(config.outbox.path).with_name("stopped.json"))
     stop_order.check()
     abilities = DeviceAbilities(
@@ -236,16 +273,24 @@ def _make_service(
         config, health, environment, software=SOFTWARE, abilities=abilities, observer=recorder
     )
     if kit is not None:
-        models = tuple(engine.model_digest.split(","))
-        kit.begin(Started(SOFTWARE, digest, mask_digest(engine.masks), models))
+        begun = Started(SOFTWARE, digest, guard.mask_digest, tuple(filter(None, models.split(","))))
+        kit.begin(begun)
+
+    def make_pipeline(size_px: tuple[int, int]) -> Pipeline:
+        if engine is None:
+            raise ExclusionError(trouble, code=str(StopReason.MODEL_UNEXPECTED))
+        return engine.pipeline(size_px, guard.masks)
+
     service = Service(
         source=source,
-        make_pipeline=engine.pipeline,
+        guard=guard,
+        exit_on_stop=must_end,
+        make_pipeline=make_pipeline,
         courier=courier,
         health=health,
         provenance=provenance,
         usage=UsageTerms(timedelta(days=config.outbox.retention_days), config.usage.purposes),
-        min_confidence=engine.min_confidence,
+        min_confidence=1.0 if engine is None else engine.min_confidence,
         observer=observer,
         metrics_port=config.health.metrics_port,
         ledger_position=(lambda: None) if kit is None else lambda: _ledger_position(kit),
@@ -274,6 +319,16 @@ def _ledger_position(kit: LedgerKit) -> LedgerPosition | None:
         return None
     head = parse_checkpoint(note.text)
     return LedgerPosition(head.size, head.root.hex())
+
+
+def _engine(config: DeviceConfig) -> tuple[Engine | None, str]:
+    """The engine, or why there is none: a unit that stays and says so needs no models."""
+    try:
+        return Engine(config), ""
+    except (InferenceError, TrustError) as err:
+        if config.run.on_stop == "exit":
+            raise
+        return None, str(err)
 
 
 def make_source(config: DeviceConfig, environment: Mapping[str, str]) -> FrameSource:
@@ -388,14 +443,149 @@ def read_reference(path: str | os.PathLike[str]) -> Reference:
 
 
 def load_mask_record(config: DeviceConfig) -> ZoneSet:
-    """The device's mask record.
+    """The masks in force.
 
     Raises:
-        ExclusionError: there is none that can be used; nothing may be read (N3).
+        ExclusionError: there are none that can be used; nothing may be read (N3).
+        KeyUnusable: the unit's own key cannot be made or read.
     """
-    from alpr_edge.config.mask_store import load_device_masks
+    masks = make_mask_source(config).load()
+    if masks.zones is None:
+        missing = masks.facts.state is MaskState.MISSING
+        raise ExclusionError(
+            masks.facts.detail,
+            code="exclusion.mask.missing" if missing else "exclusion.mask.invalid",
+            hint=HINTS[StopReason.MASK_MISSING if missing else StopReason.MASK_DAMAGED],
+        )
+    return masks.zones
 
-    return load_device_masks(config.exclusion.mask_file)
+
+@dataclass(frozen=True, slots=True)
+class SignatureCheck:
+    """What became of the configuration's signature.
+
+    Attributes:
+        keys: the city's, by which it was checked.
+        anchored: they came with the unit, not from the configuration.
+    """
+
+    is_signed: bool = False
+    trouble: str = ""
+    keys: tuple[PublicKey, ...] = ()
+    anchored: bool = False
+
+
+def city_keys_file(
+    config: DeviceConfig, anchor: str | os.PathLike[str] = CITY_KEYS
+) -> str | os.PathLike[str] | None:
+    """Where the city's keys lie: as they came with the unit, or else as the configuration says."""
+    return anchor if os.path.lexists(anchor) else config.trust.city_keys
+
+
+def load_config(
+    path: str | os.PathLike[str], *, anchor: str | os.PathLike[str] = CITY_KEYS
+) -> tuple[DeviceConfig, SignatureCheck]:
+    """A configuration and what its signature is worth.
+
+    Args:
+        anchor: the city's keys that came with the unit; where there is such a file, the keys that
+            the configuration names do not count.
+
+    Raises:
+        ConfigError: as `config.store.load`.
+    """
+    from alpr_edge.config.files import display_name
+    from alpr_edge.config.parse import parse
+    from alpr_edge.config.store import read
+    from alpr_edge.trust.key_files import load_public_keys
+    from alpr_edge.watch import check_config_signature
+
+    content = read(path)
+    config = parse(content, source=display_name(path), folder=os.path.dirname(os.fspath(path)))
+    anchored = os.path.lexists(anchor)
+    where = city_keys_file(config, anchor)
+    try:
+        keys = () if where is None else load_public_keys(where)
+    except KeyUnusable as err:
+        return config, SignatureCheck(False, err.message, (), anchored)
+    number_file = Path(config.trust.identity) / "config.number"
+    signed, trouble = check_config_signature(path, content, keys, number_file)
+    return config, SignatureCheck(signed, trouble, keys, anchored)
+
+
+def make_guard(
+    config: DeviceConfig,
+    check: SignatureCheck,
+    *,
+    model_trouble: str = "",
+    about: dict[str, object] | None = None,
+) -> Guard:
+    """What judges before every frame.
+
+    Raises:
+        KeyUnusable: the unit's own key cannot be made or read.
+    """
+    from alpr_edge.delivery.clocks import SystemClocks
+    from alpr_edge.watch import Guard, clock_trouble
+
+    clocks, accept = SystemClocks(), config.clock.accept
+    status_file = config.run.status_file
+    return Guard(
+        masks=make_mask_source(config),
+        interlock=Interlock(waived_reasons(config, check)),
+        unit=(config.device.id, config.device.camera),
+        software=SoftwareFacts(check.is_signed, check.trouble, model_trouble),
+        clocks=clocks,
+        trouble_of_clock=lambda: clock_trouble(clocks, accept),
+        monotonic_ns=time.monotonic_ns,
+        status_file=None if status_file is None else Path(status_file),
+        about=about,
+    )
+
+
+def make_mask_source(config: DeviceConfig) -> MaskSource:
+    """The signed records of the store, or a bench's file.
+
+    Raises:
+        KeyUnusable: the unit's own key cannot be made or read.
+    """
+    from alpr_edge.watch import PlainMasks, StoredMasks
+
+    if config.exclusion.mask_file is not None:
+        return PlainMasks(config.exclusion.mask_file)
+    return StoredMasks(make_mask_store(config))
+
+
+def make_mask_store(config: DeviceConfig) -> MaskStore:
+    """The store of signed mask records.
+
+    Raises:
+        ConfigError: the configuration names none.
+        KeyUnusable: the unit's own key cannot be made or read.
+    """
+    from alpr_edge.authority.store import MaskStore
+    from alpr_edge.trust.device_identity import device_key
+
+    if config.exclusion.mask_store is None:
+        raise ConfigError(
+            "the configuration names no mask_store",
+            code="config.no_mask_store",
+            hint="set exclusion.mask_store to a folder; mask_file is for a bench only",
+        )
+    return MaskStore(config.exclusion.mask_store, device_key(config.trust.identity))
+
+
+def waived_reasons(config: DeviceConfig, check: SignatureCheck) -> frozenset[StopReason]:
+    """What does not stop this unit. What it waives is told with every verdict."""
+    # A unit without a reference view reads, and says so: exclusion.reference_file is a choice.
+    waived = {StopReason.SCENE_NO_REFERENCE}
+    if check.anchored and not check.is_signed:
+        return frozenset(waived)
+    if not config.trust.require_signatures:
+        waived |= {StopReason.CONFIG_UNSIGNED, StopReason.MASK_UNSIGNED}
+    if config.clock.accept == "assumed":
+        waived |= {StopReason.CLOCK_UNTRUSTED}
+    return frozenset(waived)
 
 
 def _load(chosen: FilePath | str, what: str, threads: int, config: DeviceConfig) -> Model:

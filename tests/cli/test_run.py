@@ -47,6 +47,10 @@ def configure(folder: Path, port: int, *, masks: dict | None = None, **changes: 
         [mqtt]
         host = "127.0.0.1"
         port = {port}
+        [trust]
+        require_signatures = false
+        [clock]
+        accept = "assumed"
         [outbox]
         path = "outbox.sqlite3"
         """

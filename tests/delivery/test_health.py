@@ -89,6 +89,7 @@ def test_counters_and_errors_are_told() -> None:
             "unreadable": 5,
             "not_stored": 4,
         },
+        "reading": {"phase": "starting", "stops": [], "waived": []},
         "last_error": "delivery.outbox.full_disk",
         "errors": {"delivery.link.credentials": 1, "delivery.outbox.full_disk": 1},
         "warnings": [],

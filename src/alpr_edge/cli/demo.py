@@ -21,6 +21,8 @@ from alpr_edge.errors import AlprEdgeError, ConfigError
 if TYPE_CHECKING:
     from alpr_edge.config.models import DeviceConfig
     from alpr_edge.simulator.street import Street
+    from alpr_edge.trust.keys import PrivateKey, PublicKey
+    from alpr_edge.wiring import SignatureCheck
 
 _EPILOG = """\
 examples:
@@ -65,7 +67,7 @@ def call(args: argparse.Namespace) -> int:
         EmbeddedBroker() as broker,
     ):
         street = _street(args)
-        config = _config(args, street, broker.port, Path(scratch))
+        config, check = _unit(args, street, broker.port, Path(scratch))
         camera = StreetCamera(street, start=_now())
         subscriber = Subscriber(broker.port, config.mqtt.topic_prefix)
         view = LiveView(street.config.frame_count, plain=args.plain or not sys.stdout.isatty())
@@ -75,7 +77,7 @@ def call(args: argparse.Namespace) -> int:
                 recorder.take(result, events)
                 view.take(result, subscriber.events)
 
-            service = make_service(config, observer=observe, source=camera)
+            service = make_service(config, check, observer=observe, source=camera)
             waiting = service.run()
             subscriber.wait_for(service.tally.published)
             view.finish(subscriber.events, service.tally.drops)
@@ -166,14 +168,18 @@ def _street(args: argparse.Namespace) -> Street:
         raise ConfigError(str(err), code="demo.street") from err
 
 
-def _config(args: argparse.Namespace, street: Street, port: int, scratch: Path) -> DeviceConfig:
-    """The configuration a device on this street would have, written and parsed like any other."""
-    from alpr_edge.config.mask_file import format_masks
-    from alpr_edge.config.parse import parse
-    from alpr_edge.simulator.scene import zone_set
+def _unit(
+    args: argparse.Namespace, street: Street, port: int, scratch: Path
+) -> tuple[DeviceConfig, SignatureCheck]:
+    """A unit on this street, provisioned like any other: keys, a signed configuration and signed
+    masks, made now and gone with the folder. Only its clock is taken as it is."""
+    from alpr_edge.trust.documents import DocumentType
+    from alpr_edge.trust.envelope import sign_file
+    from alpr_edge.trust.keys import PrivateKey
+    from alpr_edge.wiring import load_config
 
-    masks = format_masks(zone_set(street.camera))
-    (scratch / "masks.json").write_text(masks, "utf-8")
+    city = PrivateKey.generate()
+    keys, file = scratch / "city-keys", scratch / "demo.toml"
     text = f"""
         [device]
         id = "demo"
@@ -183,7 +189,7 @@ def _config(args: argparse.Namespace, street: Street, port: int, scratch: Path) 
         seed = {args.seed}
         light = "{args.light}"
         [exclusion]
-        mask_file = "masks.json"
+        mask_store = "masks"
         hold_s = 2.0
         [mqtt]
         host = "127.0.0.1"
@@ -191,10 +197,51 @@ def _config(args: argparse.Namespace, street: Street, port: int, scratch: Path) 
         protocol = "3.1.1"
         [outbox]
         path = "outbox.sqlite3"
+        [trust]
+        city_keys = "city-keys"
+        [clock]
+        accept = "assumed"
         [run]
         log_level = "error"
     """
-    return parse(text, source="demo", folder=str(scratch))
+    keys.write_text(f"{city.public}\n")
+    file.write_text(text)
+    Path(f"{file}.sig").write_bytes(sign_file(DocumentType.CONFIG, text.encode(), city, number=1))
+    config, check = load_config(file, anchor=keys)
+    _commission(config, street, city, check.keys)
+    return config, check
+
+
+def _commission(
+    config: DeviceConfig, street: Street, city: PrivateKey, keys: tuple[PublicKey, ...]
+) -> None:
+    from datetime import timedelta
+
+    from alpr_edge.authority.record import MaskRecord, record_payload
+    from alpr_edge.authority.rules import Unit
+    from alpr_edge.simulator.scene import zone_set
+    from alpr_edge.trust.documents import DocumentType
+    from alpr_edge.trust.envelope import sign
+    from alpr_edge.trust.keyring import Keyring
+    from alpr_edge.wiring import make_mask_store
+
+    now = _now()
+    record = MaskRecord(
+        1,
+        config.device.id,
+        config.device.camera,
+        (street.config.width_px, street.config.height_px),
+        zone_set(street.camera),
+        valid_from=now - timedelta(days=1),
+        authors=("the demo",),
+    )
+    make_mask_store(config).commit(
+        sign(DocumentType.MASK_RECORD, record_payload(record), city),
+        Keyring(keys),
+        Unit(config.device.id, config.device.camera, config.exclusion.band),
+        confirm_before=now,
+        now=now,
+    )
 
 
 def _score(street: Street, camera: Any, events: list[dict[str, Any]]) -> dict[str, int]:

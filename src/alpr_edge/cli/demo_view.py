@@ -28,6 +28,7 @@ REASONS = {
     DropReason.KIN_TAINTED: "may be a suppressed vehicle seen again",
     DropReason.OVERFLOW: "too many tracks",
     DropReason.SHUTDOWN: "still open at the end",
+    DropReason.STOPPED: "open when reading was stopped",
     DropReason.FRAME_GAP: "a gap in the frames",
     DropReason.HELD_TOO_LONG: "held too long",
     DropReason.WEAK_READ: "read too weak",

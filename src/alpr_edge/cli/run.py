@@ -40,15 +40,14 @@ def register(commands: Any) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes."""
-    from alpr_edge.config.store import load
     from alpr_edge.delivery.health import coarse
     from alpr_edge.process_guard import forbid_core_dumps
-    from alpr_edge.wiring import make_service
+    from alpr_edge.wiring import load_config, make_service
 
     forbid_core_dumps()
-    config = load(args.config)
+    config, check = load_config(args.config)
     _log_to_stderr(config.run.log_level)
-    service = make_service(config)
+    service = make_service(config, check)
 
     def stop(number: int, frame: object) -> None:
         service.stop()

@@ -5,7 +5,7 @@ here reads a file, resolves a name or looks at the environment: paths stay as wr
 secrets are only ever named. Rules:
 
 - Unknown keys are refused, nothing is converted (`"5"` is not 5), every value is frozen.
-- A field that can weaken exclusion has no default (`exclusion.mask_file`) or a safe one.
+- A field that can weaken exclusion has no default (`exclusion.mask_store`) or a safe one.
 """
 
 from __future__ import annotations
@@ -228,8 +228,12 @@ Source = Annotated[
 class Exclusion(Section):
     """[exclusion]: what is never read. The defaults are the careful ones."""
 
-    mask_file: PathField
-    """The mask record. Required, be it one that states that nothing protected is in view."""
+    mask_store: PathField | None = None
+    """The folder of signed mask records (`alpr-edge masks commit`). Required, unless this is a
+    bench with `mask_file`."""
+    mask_file: PathField | None = None
+    """Instead, for a bench: an unsigned file of masks, be it one that states that nothing protected
+    is in view. Needs `trust.require_signatures = false`."""
     band: Annotated[float, Field(ge=0, le=0.25)] = 0.02
     """Width of the taint band round every mask, as a fraction of the frame's width. Wider reads
     less."""
@@ -427,9 +431,36 @@ class Ledger(Section):
     """A serial line to write every checkpoint to as well."""
 
 
+class Trust(Section):
+    """[trust]: whose signatures count. On a unit with the file /etc/alpr-edge/city-keys, that file
+    is taken, and this section can weaken nothing unless the city signed it."""
+
+    require_signatures: bool = True
+    """False on a bench only: unsigned configuration and masks are then taken, and told as such."""
+    city_keys: PathField | None = None
+    """The city's public keys, one a line, oldest first."""
+    persons: PathField | None = None
+    """Who may set masks: the list that the city signed."""
+    identity: PathField = Field("identity", validate_default=True)
+    """Folder of the unit's own key, made on the first start; for the service's user only."""
+
+
+class Clock(Section):
+    """[clock]: when the time is believed."""
+
+    accept: Literal["synchronised", "rtc", "assumed"] = "synchronised"
+    """`synchronised`: NTP, PTP or GNSS has set it. `rtc`: a hardware clock that set it at the start
+    is enough. `assumed`, on a bench: any time is taken, and told as such."""
+
+
 class Run(Section):
     """[run]: the process."""
 
+    on_stop: Literal["exit", "idle"] = "exit"
+    """What to do while nothing may be read: `exit` with status 3, or stay, tell why over MQTT, and
+    go on when it has passed."""
+    status_file: PathField | None = None
+    """Where `alpr-edge status` finds what the service does; without it nowhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged, always without plates."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2
@@ -456,6 +487,8 @@ class DeviceConfig(Section):
     usage: Usage = Usage()
     # Validated like a written section, so that its paths are relative to the file's folder.
     ledger: Ledger = Field({}, validate_default=True)
+    trust: Trust = Field({}, validate_default=True)
+    clock: Clock = Clock()
     run: Run = Run()
 
     @model_validator(mode="after")

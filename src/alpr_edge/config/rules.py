@@ -110,6 +110,15 @@ def disagreements(tables: Mapping[str, Any]) -> list[str]:
     the wrong type is passed over here, because it has its own line.
     """
     problems = []
+    if "exclusion" in tables:
+        masks = [key for key in ("mask_store", "mask_file") if _has(tables, "exclusion", key)]
+        if not masks:
+            problems.append(
+                "exclusion.mask_store: missing: the folder of signed mask records (on a bench: "
+                "mask_file)"
+            )
+        if len(masks) == 2:
+            problems.append("exclusion.mask_file: not together with mask_store")
     hold = _number(tables, "exclusion", "hold_s", 4.0)
     max_hold = _number(tables, "exclusion", "max_hold_s", 120.0)
     if hold is not None and max_hold is not None and hold > max_hold:

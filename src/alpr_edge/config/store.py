@@ -21,6 +21,15 @@ def load(path: str | os.PathLike[str]) -> DeviceConfig:
         ConfigError: `config.missing`, `.unreadable`, `.not_a_file` or `.too_large`, and all that
             `parse` raises.
     """
+    return parse(read(path), source=display_name(path), folder=os.path.dirname(os.fspath(path)))
+
+
+def read(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a configuration file, for who checks its signature, too.
+
+    Raises:
+        ConfigError: `config.missing`, `.unreadable`, `.not_a_file` or `.too_large`.
+    """
     source = display_name(path)
     data = read_regular_file(path, limit_bytes=MAX_CONFIG_BYTES)
     if isinstance(data, FileTrouble):
@@ -29,4 +38,4 @@ def load(path: str | os.PathLike[str]) -> DeviceConfig:
             code=f"config.{data.kind.value}",
             hint=data.hint,
         )
-    return parse(data, source=source, folder=os.path.dirname(os.fspath(path)))
+    return data

@@ -19,6 +19,7 @@ from typing import Literal
 
 from alpr_edge.delivery import wire
 from alpr_edge.delivery.port import LinkState
+from alpr_edge.exclusion.interlock import Verdict
 from alpr_edge.types import DropReason
 
 FLOOR = 8
@@ -92,6 +93,7 @@ class Health:
         self._view: wire.View = {"state": "no_reference", "shift": None}
         self._self_test: wire.SelfTestResult = {"state": "pending", "finding": "", "at": None}
         self._tally = _Tally()
+        self._verdict: Verdict | None = None
         self._hour = 0
         self._this_hour: Counter[DropReason] = Counter()
         self._last_hour: Counter[DropReason] | None = None
@@ -134,6 +136,11 @@ class Health:
         with self._lock:
             self._view, self._self_test = view, self_test
 
+    def interlock(self, verdict: Verdict) -> None:
+        """Note whether anything may be read."""
+        with self._lock:
+            self._verdict = verdict
+
     def document(
         self, waiting: Waiting, link: LinkState, now_s: float, facts: Facts | None = None
     ) -> wire.State:
@@ -162,6 +169,7 @@ class Health:
                     "unreadable": waiting.unreadable,
                     "not_stored": tally.unstored_lost,
                 },
+                "reading": _reading(self._verdict),
                 "last_error": tally.last_error,
                 "errors": dict(tally.errors),
                 "warnings": warnings(facts),
@@ -205,6 +213,17 @@ class Health:
             self._last_hour = self._this_hour if hour == self._hour + 1 else Counter()
             self._this_hour = Counter()
             self._hour = hour
+
+
+def _reading(verdict: Verdict | None) -> wire.Reading:
+    """What the interlock says, as codes."""
+    if verdict is None:
+        return {"phase": "starting", "stops": [], "waived": []}
+    return {
+        "phase": "reading" if verdict.may_read else "stopped",
+        "stops": [str(stop.reason) for stop in verdict.stops],
+        "waived": [str(stop.reason) for stop in verdict.waived],
+    }
 
 
 def warnings(facts: Facts) -> list[str]:

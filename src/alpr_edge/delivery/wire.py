@@ -191,6 +191,14 @@ class SelfTestResult(TypedDict):
     at: Annotated[str | None, Field(description="when, UTC")]
 
 
+class Reading(TypedDict):
+    """Whether anything is read at all, and why not."""
+
+    phase: Literal["starting", "reading", "stopped"]
+    stops: Annotated[list[str], Field(description="codes of what forbids it, docs/errors.md")]
+    waived: Annotated[list[str], Field(description="codes of what this unit does without")]
+
+
 class State(TypedDict):
     """Health, retained on the state topic. Holds no plate and tells of no single visit."""
 
@@ -205,6 +213,7 @@ class State(TypedDict):
     queue_age_s: Annotated[int, Field(description="how long the oldest has been waiting")]
     refused: int
     lost: Lost
+    reading: Reading
     last_error: Annotated[str, Field(description="a stable code, see docs/errors.md")]
     errors: Annotated[dict[str, int], Field(description="how often, by code")]
     warnings: Annotated[list[str], Field(description="codes of what needs somebody soon")]

@@ -108,6 +108,12 @@ WAIVABLE: Final = frozenset(
 """What a bench may do without: each stands for something that a bench has not got."""
 
 
+PASSING: Final = frozenset(
+    {StopReason.CLOCK_STEPPED, StopReason.SCENE_UNKNOWN, StopReason.SELF_TEST_PENDING}
+)
+"""What passes by itself while frames come: a unit that ends when stopped waits for these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """One reason, with what was found, for people: never a plate, a name or a secret."""

@@ -72,6 +72,11 @@ class Masker:
             keep = cv2.bitwise_not(zones.core[self._window])
             self._keep = np.ascontiguousarray(np.repeat(keep[..., None], 3, axis=2))
 
+    @property
+    def mask_digest(self) -> str:
+        """The mask record that it applies."""
+        return self._zones.digest
+
     def apply(self, frame: Frame) -> MaskedFrame:
         """Blank the frame in place and seal it.
 
