@@ -13,6 +13,7 @@ import pytest
 from alpr_edge.config.parse import parse
 from alpr_edge.errors import AlprEdgeError, TrustError
 from alpr_edge.vision.models import models_folder
+from alpr_edge.watch import PlainMasks
 from alpr_edge.wiring import Engine
 
 
@@ -71,7 +72,8 @@ def test_without_measurements_the_wanted_precision_is_the_threshold(tmp_path, ca
 
 def test_second_looks_give_a_pipeline(tmp_path):
     made = engine(tmp_path, "[detector]\nsecond_looks = 2")
-    assert made.pipeline((1920, 1080)) is not None
+    masks = PlainMasks(tmp_path / "masks.json").load()
+    assert made.pipeline((1920, 1080), masks) is not None
 
 
 def test_files_that_were_exchanged_are_refused(measured):
