@@ -281,6 +281,7 @@ CAUSES: dict[StopReason, Callable[[Bench], None]] = {
     StopReason.SCENE_NO_REFERENCE: record_with(reference=None),
     StopReason.SCENE_UNKNOWN: unit_with(scene=SceneState.UNKNOWN),
     StopReason.SCENE_MOVED: unit_with(scene=SceneState.MOVED),
+    StopReason.SCENE_TURNED: unit_with(scene=SceneState.TURNED),
     StopReason.SCENE_COVERED: unit_with(scene=SceneState.COVERED),
     StopReason.SCENE_DEFOCUSED: unit_with(scene=SceneState.DEFOCUSED),
     StopReason.SCENE_FROZEN: unit_with(scene=SceneState.FROZEN),
