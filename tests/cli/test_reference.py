@@ -115,6 +115,10 @@ def device(folder: Path, width: int = 384, height: int = 216, more: str = "") ->
         mask_file = "masks.json"
         reference_file = "reference.json"
         {more}
+        [trust]
+        require_signatures = false
+        [clock]
+        accept = "assumed"
         [mqtt]
         host = "127.0.0.1"
         port = 1

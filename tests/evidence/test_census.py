@@ -23,6 +23,10 @@ mask_file = "masks.json"
 hold_s = 1.0
 [recogniser]
 min_confidence = 0.3
+[trust]
+require_signatures = false
+[clock]
+accept = "assumed"
 [mqtt]
 host = "127.0.0.1"
 port = {port}
