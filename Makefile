@@ -16,7 +16,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint check fix bench evidence broker soak-delivery bench-cluster wheel lock train hil clean
+.PHONY: help setup demo test poses lint check fix bench evidence broker soak-delivery bench-cluster wheel lock train hil clean
 
 # A virtual environment does not survive being moved: one that was made elsewhere is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -46,6 +46,9 @@ demo: $(STAMP) ## simulated street, mask, models, tracks, embedded broker: no ha
 
 test: $(STAMP) ## the tests (ARGS="-k word"); ALPR_EDGE_PHOTOS names the real photos
 	@$(BIN)/python -m pytest $(ARGS)
+
+poses: $(STAMP) ## projection against the street's truth over 1,000 random poses with noise
+	@ALPR_EDGE_POSES=1000 $(BIN)/python -m pytest tests/exclusion/test_projection.py -k every_pose $(ARGS)
 
 lint: $(STAMP) ## the static checks; writes nothing
 	$(BIN)/ruff format --check $(SOURCES)

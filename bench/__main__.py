@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 
 from alpr_edge.errors import AlprEdgeError
-from bench import compare, labels, measure, scene, stages
+from bench import compare, labels, measure, scene, stages, world
 
 
 def main() -> int:
@@ -98,6 +98,7 @@ def own(
         for threads in args.threads
         for timing in stages.measure(picture, threads=threads, seconds=args.seconds)
     ]
+    timings += world.measure(args.seconds)
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.png"
         cv2.imwrite(str(photo), picture)

@@ -9,7 +9,7 @@ self-test, as for photos and in tests, those stations pass everything.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from alpr_edge.exclusion.gate import Gate, GateStep, judge_still
@@ -24,6 +24,7 @@ from alpr_edge.types import (
     DropReason,
     Frame,
     PlateCrop,
+    Quad,
     Read,
     Sighting,
     TrackStep,
@@ -60,6 +61,12 @@ class Guards:
         """Neither forbids it."""
         tested = self.self_test is None or self.self_test.state is SelfTest.PASSED
         return self.view.may_read and tested
+
+
+class KnowsGround(Protocol):
+    """Port: whether a plate's vehicle may stand on ground that taints (`ground.GroundZones`)."""
+
+    def touches(self, quad: Quad) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +112,7 @@ class Pipeline:
         watch: ViewWatch | None = None,
         zones: Zones | None = None,
         schedule: Schedule | None = None,
+        ground: KnowsGround | None = None,
     ) -> None:
         self._masker = masker
         self._detector = detector
@@ -114,6 +122,7 @@ class Pipeline:
         self._watch = watch
         self._hold = ReleaseHold()
         self._tester = None if zones is None else SelfTester(zones, self._stations(), schedule)
+        self._ground = ground
 
     @property
     def guards(self) -> Guards:
@@ -140,6 +149,8 @@ class Pipeline:
         tracks = self._tracker.step(
             sightings, captured_at=masked.captured_at, taken_ns=masked.taken_ns
         )
+        if self._ground is not None:
+            tracks = on_ground(tracks, self._ground)
         judged = self._gate.step(tracks, masked.taken_ns)
         if self._watch is not None:
             judged = self._hold.step(judged, guards.view, masked.taken_ns)
@@ -165,6 +176,14 @@ class Pipeline:
             return read_plates(masked, found, self._recogniser)
 
         return Stations(self._masker.apply, self._detector.detect, read, self._gate.would_taint)
+
+
+def on_ground(tracks: TrackStep, ground: KnowsGround) -> TrackStep:
+    """The same step, its points told whether their vehicles may stand on protected ground."""
+    points = tuple(
+        replace(point, on_protected_ground=ground.touches(point.quad)) for point in tracks.points
+    )
+    return replace(tracks, points=points)
 
 
 def look(

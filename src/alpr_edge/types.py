@@ -104,11 +104,13 @@ class TrackPoint:
     Attributes:
         text: the track's most confident text so far, for the gate alone: it tells it that two
             tracks may be one vehicle. Never shown.
+        on_protected_ground: the vehicle may stand on ground that taints (`exclusion.ground`).
     """
 
     track_id: int
     quad: Quad
     text: str = field(default="", repr=False)
+    on_protected_ground: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,6 +193,7 @@ class DropReason(StrEnum):
 
     TOUCHES_MASK = "touches_mask"
     TOUCHES_BAND = "touches_band"
+    PROTECTED_GROUND = "protected_ground"
     CROSSES_GATE = "crosses_gate"
     STARTED_IN_VIEW = "started_in_view"
     ENDED_IN_VIEW = "ended_in_view"

@@ -23,6 +23,7 @@ _ROWS = 8
 REASONS = {
     DropReason.TOUCHES_MASK: "touched a mask",
     DropReason.TOUCHES_BAND: "touched the band round a mask",
+    DropReason.PROTECTED_GROUND: "may have stood on protected ground",
     DropReason.STARTED_IN_VIEW: "appeared in mid-view",
     DropReason.ENDED_IN_VIEW: "vanished in mid-view",
     DropReason.KIN_TAINTED: "may be a suppressed vehicle seen again",

@@ -150,10 +150,11 @@ class Gate:
     Pure: time comes in with each step, nothing goes out but the result.
     """
 
-    def __init__(self, zones: Zones, limits: GateLimits) -> None:
+    def __init__(self, zones: Zones, limits: GateLimits, *, ground: bool = False) -> None:
+        """Judges tracks under `zones`; with `ground`, points may tell of protected ground too."""
         self._zones = zones
         self._limits = limits
-        self._protected = zones.protected
+        self._protected = zones.protected or ground
         self._passes: dict[int, _Pass] = {}
         self._texts = HeldTexts(4 * limits.max_held)
         self._drops: list[Drop] = []
@@ -181,6 +182,8 @@ class Gate:
         for point in sorted(tracks.points, key=lambda p: p.track_id not in self._passes):
             self._see(point.track_id, point.quad, taken_ns)
             self._hear(self._passes[point.track_id], point.text)
+            if point.on_protected_ground:
+                self._taint([self._passes[point.track_id]], DropReason.PROTECTED_GROUND)
         self._link_close_ones(taken_ns)
         if tracks.overflow or len(self._passes) > self._limits.max_held:
             self._taint(self._passes.values(), DropReason.OVERFLOW)

@@ -187,7 +187,7 @@ def core_pieces(site: Site, plane: LocalPlane) -> list[BaseGeometry]:
         ValueError: the site lies beyond the plane's reach.
     """
     grounds = [piece for patch in site.grounds for piece in _patch(patch, plane)]
-    pieces = [grow(piece, site.setback_m) for piece in grounds]
+    pieces = grow_all(grounds, site.setback_m)
     for way in site.ways:
         if way.kind is WayKind.DRIVEWAY:
             pieces += _way(way, plane)
@@ -202,8 +202,7 @@ def taint_pieces(site: Site, plane: LocalPlane, band_m: float) -> list[BaseGeome
     Raises:
         ValueError: the site lies beyond the plane's reach.
     """
-    grown = [grow(piece, band_m) for piece in core_pieces(site, plane)]
-    return grown + approach_pieces(site, plane)
+    return grow_all(core_pieces(site, plane), band_m) + approach_pieces(site, plane)
 
 
 def approach_pieces(site: Site, plane: LocalPlane) -> list[BaseGeometry]:
@@ -249,6 +248,13 @@ def grow(area: BaseGeometry, by_m: float) -> BaseGeometry:
     if by_m <= 0 or area.is_empty:
         return area
     return shapely.buffer(area, by_m * _OUTSIDE, quad_segs=_ARC)
+
+
+def grow_all(areas: list[BaseGeometry], by_m: float) -> list[BaseGeometry]:
+    """`grow` of each."""
+    if by_m <= 0 or not areas:
+        return areas
+    return list(np.atleast_1d(shapely.buffer(areas, by_m * _OUTSIDE, quad_segs=_ARC)))
 
 
 def site_digest(site: Site) -> str:

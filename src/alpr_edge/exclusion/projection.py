@@ -13,7 +13,7 @@ of it belongs to the mask. Rules:
 - Ground is uneven: prisms begin below and end above by `GroundError` and the earth's curvature.
 - Straightness is used in ideal pixels only; the finished outline is bent by the lens in short
   steps.
-- Rounding is outwards: one pixel is added, and shapes too detailed give way to larger ones.
+- Rounding is outwards: a pixel or more is added, and detailed shapes give way to larger ones.
 - A camera that may stand in or beside protected ground sees nothing but the whole frame masked.
 
 Nothing beyond `Rules.reach_m` is looked at: a plate there has no pixels to be read from.
@@ -23,8 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import cos, hypot, radians, sin
+from math import cos, radians, sin
 from typing import Final
 
 import numpy as np
@@ -39,7 +38,7 @@ from alpr_edge.exclusion.premises import (
     approach_pieces,
     core_pieces,
     gate_lines,
-    grow,
+    grow_all,
 )
 from alpr_edge.zone_set import GateLine, ZonePolygon, ZoneSet
 
@@ -126,7 +125,7 @@ def project(sites: Sequence[Site], camera: PlacedCamera, rules: Rules) -> Projec
     here = shapely.Point(0, 0)
     grounds = [core_pieces(site, plane) for site in near]
     distances = [float(shapely.distance(pieces, here).min()) for pieces in grounds]
-    rings = [[grow(piece, rules.band_m) for piece in pieces] for pieces in grounds]
+    rings = [grow_all(pieces, rules.band_m) for pieces in grounds]
     lanes = [approach_pieces(site, plane) for site in near]
     tall = frame.pictures_of([*grounds, *rings], rules.vehicle_height_m)
     flat = frame.pictures_of(lanes, rules.plate_height_m)
@@ -184,6 +183,8 @@ class _Frame:
         self._views = Views.of((camera.view, *camera.extreme_views))
         ideal = lens.to_ideal(lens.border)
         self._shape = shapely.Polygon(ideal).buffer(4.0 * lens.error_px + 4.0)
+        # A bent lens shrinks what is at the edge, and its outline is drawn in steps.
+        self._outward_px = OUTWARD_PX * (1.0 if lens.is_straight else 3.0)
         self.whole = shapely.box(0, 0, lens.width_px, lens.height_px)
         rays = camera.view.rays(ideal, lens)
         ahead = camera.view.rotation[2]
@@ -239,8 +240,7 @@ class _Frame:
             if not all_sure[mine].all():
                 pictures.append(None)
                 continue
-            seen = shapely.intersection(shapely.union_all(hulls[mine]), self._shape)
-            pictures.append(seen if seen.is_empty else seen.buffer(OUTWARD_PX, quad_segs=2))
+            pictures.append(shapely.union_all(hulls[mine]))
         return pictures
 
     def _prism(self, ground: Points, height_m: float) -> Points:
@@ -265,7 +265,7 @@ class _Frame:
         centre, plus, minus = pixels[0], pixels[1::2], pixels[2::2]
         linear = np.sqrt((((plus - minus) / 2) ** 2).sum(axis=0))
         curved = np.abs((plus + minus) / 2 - centre).sum(axis=0)
-        half = linear + CURVATURE * curved + 1.5 * lens.error_px
+        half = linear + CURVATURE * curved + 1.5 * lens.error_px + self._outward_px
         low = np.clip(centre - half, -_NEVER_PX, _NEVER_PX)
         top = np.clip(centre + half, -_NEVER_PX, _NEVER_PX)
         x = np.stack([low[:, 0], top[:, 0], low[:, 0], top[:, 0]], axis=-1)
@@ -278,8 +278,10 @@ class _Frame:
             return self.whole
         lens = self._camera.lens
         if not lens.is_straight:
-            stepped = shapely.segmentize(seen, STEP_PX)
-            seen = shapely.transform(stepped, lens.to_frame).buffer(OUTWARD_PX, quad_segs=2)
+            stepped = shapely.segmentize(shapely.intersection(seen, self._shape), STEP_PX)
+            seen = shapely.transform(stepped, lens.to_frame)
+            # Steps of a bent outline may cross where it is thin: grown by nothing, it is whole.
+            seen = seen if seen.is_valid else seen.buffer(OUTWARD_PX).convex_hull
         return shapely.intersection(seen, self.whole)
 
     def share(self, pixels: BaseGeometry) -> float:
@@ -295,9 +297,7 @@ class _Frame:
         ]
 
     def _polygon(self, name: str, part: shapely.Polygon) -> ZonePolygon:
-        grown = shapely.intersection(part.buffer(OUTWARD_PX, join_style="mitre"), self.whole)
-        # Growing may close a gap, but never parts a shape.
-        outline = _simple(grown if grown.geom_type == "Polygon" else grown.convex_hull)
+        outline = _simple(part, self.whole)
         size = (self._camera.lens.width_px, self._camera.lens.height_px)
         rings = [
             tuple((float(x), float(y)) for x, y in np.clip(ring / size, 0.0, 1.0).round(7))
@@ -365,27 +365,23 @@ def _cut_near(prism: Points, camera: PlacedCamera, near_m: float) -> Points:
     return np.concatenate([prism[depth >= 0], start + (end - start) * share])
 
 
-def _simple(shape: BaseGeometry) -> shapely.Polygon:
-    """A polygon of few points that covers the given shape."""
-    if not isinstance(shape, shapely.Polygon):
-        return shapely.box(*shape.bounds)
-    polygon = shapely.Polygon(shape.exterior, [h for h in shape.interiors if _area(h) > 64.0])
-    for step in (0.5, 1.0, 2.0, 4.0, 8.0):
-        rougher = polygon.buffer(step, join_style="mitre").simplify(step * 0.9)
-        rougher = shapely.intersection(rougher, shapely.box(*polygon.bounds))
-        if not isinstance(rougher, shapely.Polygon):
+def _simple(part: shapely.Polygon, frame: shapely.Polygon) -> shapely.Polygon:
+    """A polygon of few points, within the frame, that covers the given one and a little more."""
+    polygon = shapely.Polygon(part.exterior, [h for h in part.interiors if _area(h) > 64.0])
+    for step in (1.0, 2.0, 4.0, 8.0):
+        rougher = polygon.buffer(step, join_style="mitre").simplify(step * 0.8)
+        rougher = shapely.clip_by_rect(rougher, *frame.bounds)
+        if not isinstance(rougher, shapely.Polygon) or _points(rougher) > MOST_POINTS:
             continue
-        fits = rougher.is_valid and rougher.covers(polygon)
-        if fits and _points(rougher) <= MOST_POINTS and _is_apart(rougher):
+        if rougher.is_valid and rougher.covers(polygon) and _is_apart(rougher):
             return rougher
     return shapely.box(*polygon.bounds)
 
 
 def _is_apart(polygon: shapely.Polygon) -> bool:
     """Whether no two points of a ring would be rounded to one."""
-    return all(
-        hypot(*(b - a)) > 0.01 for ring in _rings(polygon) for a, b in pairwise([*ring, ring[0]])
-    )
+    steps = [np.roll(ring, -1, axis=0) - ring for ring in _rings(polygon)]
+    return all(bool((np.hypot(step[:, 0], step[:, 1]) > 0.01).all()) for step in steps)
 
 
 def _rings(polygon: shapely.Polygon) -> list[Points]:

@@ -21,7 +21,7 @@ table{border-collapse:collapse;width:100%}th,td{border-bottom:1px solid #bbb;pad
 text-align:left;vertical-align:top}th{background:#eee}td.n{text-align:right;white-space:nowrap}
 .v{display:inline-block;padding:.15rem .6rem;border:2px solid;font-weight:bold}
 .must_not_stand,.error{color:#8c0014}.fits_with_mask{color:#7a4b00}.fits{color:#1a5c2a}
-.d{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}figcaption{font-size:.85rem}
+.d{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;max-width:31rem}figcaption{font-size:.85rem}
 svg{max-width:100%;height:auto;border:1px solid #999}.m{border:2px dashed #555;padding:.3rem .6rem}
 @media print{body{margin:0;max-width:none;font-size:11px}tr,figure{break-inside:avoid}
 thead{display:table-header-group}.d svg{width:8.5cm;height:auto}}
