@@ -158,7 +158,9 @@ def readable_range(camera: PlacedCamera, policy: Policy) -> tuple[float, float]:
     """
     high = camera.pose.height_m - PLATE_HEIGHT_M
     down = -camera.pose.tilt_deg + _half_height_deg(camera.lens)
-    near = max(high, 0.0) / tan(radians(down)) if 0 < down < 90 else 0.0
+    if down <= 0:
+        return 0.0, 0.0
+    near = max(high, 0.0) / tan(radians(down)) if down < 90 else 0.0
     slant = camera.lens.fx_px * policy.plate_m / policy.plate_px
     far = float(np.sqrt(max(slant**2 - high**2, 0.0)))
     up = -camera.pose.tilt_deg - _half_height_deg(camera.lens)
