@@ -34,12 +34,14 @@ def quad_at(x: float) -> Quad:
 def drive(gate: Gate, ground: Strip) -> tuple[list[str], list[Drop]]:
     """One vehicle from the left border to the right one, then the hold."""
     released, drops = [], []
-    steps = [TrackStep((TrackPoint(1, quad_at(x)),), (), ()) for x in range(2, 600, 20)]
+    empty = TrackStep((), (), ())
+    steps = [empty] * 30
+    steps += [TrackStep((TrackPoint(1, quad_at(x)),), (), ()) for x in range(2, 600, 20)]
     closed = ClosedTrack(
         1, Read("7ABC123", 0.9, (0.9,) * 7, None), quad_at(300), quad_at(2), quad_at(598),
         START, START, 30, 30,
     )  # fmt: skip
-    steps += [TrackStep((), (closed,), ()), *[TrackStep((), (), ())] * 30]
+    steps += [TrackStep((), (closed,), ()), *[empty] * 30]
     for tick, step in enumerate(steps):
         result = gate.step(on_ground(step, ground), tick * 100_000_000)
         released += [r.track.read.plate for r in result.released]
