@@ -64,6 +64,13 @@ def test_any_flipped_byte_of_any_file_is_found(
         file.write_bytes(good)
 
 
+def test_a_changed_end_of_the_kept_checkpoints_is_found(copy: tuple[Path, Identity]) -> None:
+    path, identity = copy
+    raw = (path / "checkpoints").read_bytes()
+    (path / "checkpoints").write_bytes(raw[:-1] + b"x")
+    assert _places(_verify(path, identity), "ledger.checkpoints.damaged") == [(0, 0)]
+
+
 def _edit(path: Path, bundle: int, change: Callable[[list[bytes]], list[bytes]]) -> None:
     file = path / "tile" / "entries" / f"{bundle:03d}"
     file.write_bytes(encode_bundle(change(decode_bundle(file.read_bytes()))))

@@ -90,7 +90,9 @@ def parse_journal(raw: bytes) -> Journal | None:
 def split_notes(raw: bytes) -> tuple[list[bytes], int]:
     """The notes of a file of checkpoints, and how many bytes belong to none."""
     notes = [note for note in _NOTE.findall(raw) if len(note) <= MAX_NOTE_BYTES]
-    return notes, len(raw) - sum(len(note) + 1 for note in notes)
+    whole = b"".join(note + b"\n" for note in notes)
+    # Also a separator that is another byte belongs to none.
+    return notes, 0 if whole == raw else max(1, len(raw) - len(whole))
 
 
 class LedgerFolder:
