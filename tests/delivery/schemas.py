@@ -27,7 +27,7 @@ def check_message(topic: str, payload: bytes) -> None:
     """Checks a message by its topic; payloads that a test made up are passed over."""
     try:
         document = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if not isinstance(document, dict):
         return
