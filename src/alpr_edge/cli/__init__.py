@@ -22,6 +22,8 @@ examples:
   alpr-edge run --config configs/devices/street.toml
   alpr-edge placement check --camera cam.json --premises premises.geojson
   alpr-edge reference take --config FILE        the view that masks belong to; check compares
+  alpr-edge masks check masks.json --against old.json
+  alpr-edge status --config /etc/alpr-edge/device.toml
   alpr-edge completion bash > ~/.local/share/bash-completion/completions/alpr-edge
 """
 
@@ -33,7 +35,9 @@ def build_parser() -> argparse.ArgumentParser:
     import alpr_edge.cli.commission as commission
     import alpr_edge.cli.config as config
     import alpr_edge.cli.demo as demo
+    import alpr_edge.cli.keys as keys
     import alpr_edge.cli.ledger as ledger
+    import alpr_edge.cli.masks as masks
     import alpr_edge.cli.models as models
     import alpr_edge.cli.placement as placement
     import alpr_edge.cli.premises as premises
@@ -41,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     import alpr_edge.cli.receipts as receipts
     import alpr_edge.cli.reference as reference
     import alpr_edge.cli.run as run
+    import alpr_edge.cli.status as status
 
     parser = argparse.ArgumentParser(
         prog="alpr-edge",
@@ -52,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (
         read, run, demo, config, models, ledger, calibrate, premises, placement, commission,
-        reference, receipts, attest,
+        reference, receipts, attest, masks, keys, status,
     ):  # fmt: skip
         module.register(commands)
     shell = commands.add_parser(

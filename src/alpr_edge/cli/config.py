@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from alpr_edge.cli.keys import add_key, signing_key, write
 
 if TYPE_CHECKING:
     from alpr_edge.config.models import DeviceConfig
@@ -22,6 +25,16 @@ def register(commands: Any) -> None:
     )
     check.add_argument("files", nargs="+", metavar="FILE")
     check.set_defaults(call=call)
+    sign = actions.add_parser(
+        "sign",
+        help="sign a file as the city",
+        description="Write FILE.sig beside the file. The number never goes back on a unit.",
+        epilog="example: alpr-edge config sign device.toml --number 3 --key city.key",
+    )
+    sign.add_argument("file", type=Path, metavar="FILE")
+    sign.add_argument("--number", type=int, required=True, help="higher than the last one's")
+    add_key(sign)
+    sign.set_defaults(call=_sign)
 
 
 def call(args: argparse.Namespace) -> int:
@@ -41,6 +54,28 @@ def call(args: argparse.Namespace) -> int:
             print(f"{name}: {err}", file=sys.stderr)
             status = max(status, err.exit_status)
     return status
+
+
+def _sign(args: argparse.Namespace) -> int:
+    """Sign a configuration that parses.
+
+    Raises:
+        ConfigError: it does not, or the number is not one.
+        KeyUnusable: the key cannot be used.
+    """
+    from alpr_edge.config.store import load, read
+    from alpr_edge.errors import ConfigError
+    from alpr_edge.trust.documents import DocumentType
+    from alpr_edge.trust.envelope import sign_file
+
+    if args.number < 1:
+        raise ConfigError("the number must be 1 or more", code="config.signature_number")
+    load(args.file)
+    data = sign_file(DocumentType.CONFIG, read(args.file), signing_key(args), number=args.number)
+    out = args.file.with_name(args.file.name + ".sig")
+    write(out, data)
+    print(f"{out}: number {args.number}")
+    return 0
 
 
 def _check(name: str, config: DeviceConfig, check: SignatureCheck) -> None:
