@@ -117,7 +117,9 @@ def main() -> int:
     run_command._log_to_stderr("debug")
     plates = Plates(args.plates)
     service = make_service(config, source=EmptyCamera(args.first, plates.last))
-    zones = rasterise(zone_set(CAMERAS["usual"]), size_px=SIZE, digest="canary")
+    # Under the digest of the masks in force: others would be made anew at every frame.
+    digest = service._guard.mask_digest
+    zones = rasterise(zone_set(CAMERAS["usual"]), size_px=SIZE, digest=digest)
     engine, gate = AllSeeing(plates), Gate(zones, LIMITS)
     lock_memory(gate.memory)
     pipeline = Pipeline(
