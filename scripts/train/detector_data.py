@@ -1,8 +1,10 @@
 """Training samples for the detector: windows out of real scenes, with rendered plates added.
 
-Reads only the `train` folder of the photos. A window is chosen round a random plate at a random
-size, so that every plate width from `MIN_PLATE_PX` to `MAX_PLATE_PX` is seen equally often.
-Plates whose corners nobody marked are labelled by box only; the loss knows which are which.
+Reads only the `train` folder of the photos. Most windows are chosen round a random plate at a
+random size, so that every plate width from `MIN_PLATE_PX` to most of the window is seen equally
+often; the others show a whole scene. Plates whose corners nobody marked are labelled by box only;
+the loss knows which are which. In many windows a rendered plate takes a real one's place: its
+corners are exact, its surroundings real.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -26,7 +28,14 @@ SET_WEIGHT = {
     "kaggle433": 1.0,
     "romania": 0.35,
 }
-MIN_PLATE_PX, MAX_PLATE_PX = 15.0, 380.0
+MIN_PLATE_PX = 12.0
+MAX_PLATE_SHARE = 0.85
+"""Widest plate aimed at, as a share of the window's width."""
+
+WINDOWS_PX = ((320, 256, 24), (256, 192, 40), (448, 352, 12), (640, 480, 6))
+"""Width, height and batch of each kind of batch: about the same work for each."""
+
+WINDOW_SHARE = (0.45, 0.2, 0.2, 0.15)
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +50,8 @@ class Scene:
     corners: np.ndarray
     exact: np.ndarray
     weight: float = 1.0
+    ignored: np.ndarray = field(default_factory=lambda: np.zeros((0, 4, 2), np.float32))
+    """Corners `(I, 4, 2)` of plates that nobody labelled: no lesson where they lie."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +59,7 @@ class Sample:
     image: np.ndarray
     corners: np.ndarray
     exact: np.ndarray
+    ignored: np.ndarray
 
 
 def is_held_out(name: str) -> bool:
@@ -55,7 +67,9 @@ def is_held_out(name: str) -> bool:
     return zlib.crc32(name.encode()) % 100 < 6
 
 
-def load_scenes(root: Path, held_out: bool) -> list[Scene]:
+def load_scenes(root: Path, held_out: bool, mined: Path | None = None) -> list[Scene]:
+    """Scenes with plates; `mined` is what `mine_corners.py` found in them."""
+    found = json.loads(mined.read_text()) if mined else {}
     scenes = []
     for source in SCENE_SETS:
         for line in (root / "train" / "scenes" / f"{source}.jsonl").read_text().splitlines():
@@ -65,8 +79,17 @@ def load_scenes(root: Path, held_out: bool) -> list[Scene]:
                 continue
             image = cv2.imread(str(root / "train" / "scenes" / entry["file"]))
             corners, exact = _corners(entry["plates"])
-            scenes.append(Scene(entry["file"], image, corners, exact, SET_WEIGHT[source]))
+            scene = Scene(entry["file"], image, corners, exact, SET_WEIGHT[source])
+            _add_mined(scene, found.get(entry["file"], {}))
+            scenes.append(scene)
     return scenes
+
+
+def _add_mined(scene: Scene, found: dict) -> None:
+    for index, quad in found.get("corners", {}).items():
+        scene.corners[int(index)] = quad
+        scene.exact[int(index)] = True
+    scene.ignored = np.array(found.get("ignored", []), np.float32).reshape(-1, 4, 2)
 
 
 def _corners(plates: list[dict]) -> tuple[np.ndarray, np.ndarray]:
@@ -85,58 +108,87 @@ def load_negatives(root: Path, held_out: bool) -> list[np.ndarray]:
 
 
 class Windows(IterableDataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
-    """Endless random windows: image `(H, W, 3)` uint8, corners `(16, 4, 2)`, kind `(16,)`.
+    """Endless batches of random windows: images `(N, H, W, 3)` uint8, corners `(N, 16, 4, 2)`, kind
+    `(N, 16)`. Size and N change from batch to batch (`WINDOWS_PX`).
 
-    Kind: 0 none, 1 box only, 2 exact corners, 3 ignore (too small or cut).
+    Kind: 0 none, 1 box only, 2 exact corners, 3 ignore (too small, cut, or unlabelled).
     """
 
-    def __init__(self, root: Path, size: tuple[int, int], seed: int, art: list | None) -> None:
-        self.scenes = load_scenes(root, held_out=False)
+    def __init__(
+        self, root: Path, seed: int, art: list | None, signs: list | None, mined: Path | None
+    ) -> None:
+        self.scenes = load_scenes(root, held_out=False, mined=mined)
         self.negatives = load_negatives(root, held_out=False)
         weights = np.array([s.weight * (1 if len(s.corners) else 0.3) for s in self.scenes])
         self.weights = np.cumsum(weights / weights.sum())
-        self.size = size
         self.seed = seed
         self.art = art
+        self.signs = signs
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         worker = torch.utils.data.get_worker_info()
         rng = np.random.default_rng((self.seed, worker.id if worker else 0))
         cv2.setNumThreads(0)
         while True:
-            yield _pack(self.draw(rng))
+            width, height, count = WINDOWS_PX[rng.choice(len(WINDOWS_PX), p=WINDOW_SHARE)]
+            samples = [_pack(self.draw(rng, (width, height))) for _ in range(count)]
+            images, corners, kinds = zip(*samples, strict=True)
+            yield torch.stack(images), torch.stack(corners), torch.stack(kinds)
 
-    def draw(self, rng: np.random.Generator) -> Sample:
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
         if rng.random() < 0.12:
-            sample = self._negative(rng)
+            sample = self._negative(rng, size)
         else:
             scene = self.scenes[int(np.searchsorted(self.weights, rng.random()))]
-            sample = window(scene, rng, self.size)
+            behind = self.negatives[rng.integers(len(self.negatives))]
+            sample = window(
+                scene, rng, size, whole=rng.random() < 0.25, behind=behind if rng.random() < 0.6 else None
+            )
         if self.art and rng.random() < 0.35:
-            sample = paste(sample, self.art, rng)
+            swap(sample, self.art, rng)
+        if self.art and rng.random() < 0.25:
+            paste(sample, self.art, rng, labelled=True)
+        if self.signs and rng.random() < 0.2:
+            paste(sample, self.signs, rng, labelled=False)
         sample.image = photometric(sample.image, rng)
-        if rng.random() < 0.5:
-            sample = mirror(sample)
-        return sample
+        return mirror(sample) if rng.random() < 0.5 else sample
 
-    def _negative(self, rng: np.random.Generator) -> Sample:
+    def _negative(self, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
         image = self.negatives[rng.integers(len(self.negatives))]
         empty = Scene("", image, np.zeros((0, 4, 2), np.float32), np.zeros(0, bool))
-        return window(empty, rng, self.size)
+        return window(empty, rng, size)
 
 
-def window(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
-    """A `size` (w, h) window of the scene, scaled and turned at random round one of its plates."""
+def window(
+    scene: Scene,
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    *,
+    whole: bool = False,
+    behind: np.ndarray | None = None,
+) -> Sample:
+    """A `size` (w, h) window of the scene, scaled and turned at random round one of its plates.
+
+    `whole`: about the whole scene instead, as the device sees it. `behind`: a picture without plates
+    that shows where the scene does not reach; else one colour does.
+    """
     width, height = size
     h, w = scene.image.shape[:2]
-    if len(scene.corners):
+    if whole:
+        scale = min(width / w, height / h) * float(np.exp(rng.uniform(-0.2, 0.5)))
+        centre = np.array([w, h]) / 2.0
+        place = np.array([width, height]) * rng.uniform(0.45, 0.55, 2)
+    elif len(scene.corners):
         pick = scene.corners[rng.integers(len(scene.corners))]
         span = pick.max(0) - pick.min(0)
         plate_px = float(max(span[0], 1.4 * span[1], 4.0))
-        wanted = float(np.exp(rng.uniform(np.log(MIN_PLATE_PX), np.log(MAX_PLATE_PX))))
+        most = np.log(MAX_PLATE_SHARE * width)
+        wanted = float(np.exp(rng.uniform(np.log(MIN_PLATE_PX), most)))
         scale = float(np.clip(wanted / plate_px, 0.25, 2.5))
         centre = pick.mean(0)
-        place = rng.uniform(0.12, 0.88, 2) * (width, height)
+        # Wide plates stand nearer the middle, so that few are cut by the window.
+        edge = np.clip(0.5 * np.array([wanted / width, 0.6 * wanted / height]), 0.12, 0.48)
+        place = rng.uniform(edge, 1 - edge) * (width, height)
     else:
         scale = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
         centre = rng.uniform(0.2, 0.8, 2) * (w, h)
@@ -162,50 +214,96 @@ def window(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Sam
     if scale < 0.6:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=shrink)
         matrix = matrix @ np.diag([w / image.shape[1], h / image.shape[0], 1.0])
-    fill = tuple(int(v) for v in rng.integers(0, 256, 3)) if rng.random() < 0.3 else (114,) * 3
+    if behind is None:
+        fill = rng.integers(0, 256, 3) if rng.random() < 0.3 else (114,) * 3
+        ground = np.full((height, width, 3), fill, np.uint8)
+    else:
+        ground = cv2.resize(behind, (width, height), interpolation=cv2.INTER_AREA)
     image = cv2.warpAffine(
         image,
         matrix,
         (width, height),
+        dst=ground,
         flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=fill,
+        borderMode=cv2.BORDER_TRANSPARENT,
     )
-    corners = scene.corners @ a.T.astype(np.float32) + b.astype(np.float32)
-    return Sample(image, corners.astype(np.float32), scene.exact.copy())
+    turn, shift = a.T.astype(np.float32), b.astype(np.float32)
+    return Sample(
+        image, scene.corners @ turn + shift, scene.exact.copy(), scene.ignored @ turn + shift
+    )
 
 
-def paste(sample: Sample, art: list, rng: np.random.Generator) -> Sample:
-    """Put one or two rendered plates into the window, away from its own plates."""
+def swap(sample: Sample, art: list, rng: np.random.Generator) -> None:
+    """Lay rendered plates over some of the window's own: real surroundings, exact corners."""
     height, width = sample.image.shape[:2]
-    image = sample.image.copy()
+    for p, corners in enumerate(sample.corners):
+        low, high = corners.min(0), corners.max(0)
+        span = high - low
+        if not 16 <= span[0] <= 0.9 * width or rng.random() < 0.4:
+            continue
+        patch, quad = art[rng.integers(len(art))]
+        aspect = np.linalg.norm(quad[1] - quad[0]) / np.linalg.norm(quad[3] - quad[0])
+        wide = max(span[0], span[1] * aspect) * rng.uniform(1.0, 1.15)
+        if wide > 2.2 * span[0] or wide / aspect > 4 * span[1]:
+            continue
+        goal = _slanted(quad, wide, (low + high) / 2, rng)
+        warp = cv2.getPerspectiveTransform(quad.astype(np.float32), goal)
+        laid = cv2.warpPerspective(patch, warp, (width, height), flags=cv2.INTER_AREA)
+        _blend(sample.image, laid, (0, 0), rng)
+        sample.corners[p], sample.exact[p] = goal, True
+
+
+def _slanted(
+    quad: np.ndarray, wide: float, centre: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """The quad at another width and place, turned a little, each corner moved a little."""
+    flat = (quad - quad.mean(0)) * (wide / float(np.ptp(quad[:, 0])))
+    turn = np.deg2rad(rng.normal(0, 5))
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    wild = rng.normal(0, 0.015, (4, 2)) * np.ptp(flat, axis=0)
+    return np.asarray(flat @ matrix.T + wild + centre, np.float32)
+
+
+def _blend(
+    image: np.ndarray, laid: np.ndarray, at: tuple[int, int], rng: np.random.Generator
+) -> None:
+    """Lay a `(h, w, 4)` BGRA picture over the image at x, y, about as bright as what is there."""
+    x, y = at
+    rows, cols = np.nonzero(laid[..., 3])
+    if not len(rows):
+        return
+    top, bottom, left, right = rows.min(), rows.max() + 1, cols.min(), cols.max() + 1
+    laid = laid[top:bottom, left:right]
+    under = image[y + top : y + bottom, x + left : x + right]
+    gain = float(np.clip(under.mean() / 110.0, 0.35, 1.3))
+    gain = 1.0 + (gain - 1.0) * rng.random()
+    alpha = laid[..., 3:].astype(np.float32) / 255
+    body = np.clip(laid[..., :3] * gain, 0, 255)
+    under[:] = (body * alpha + under * (1 - alpha)).astype(np.uint8)
+
+
+def paste(sample: Sample, art: list, rng: np.random.Generator, *, labelled: bool) -> None:
+    """Put one or two rendered patches into the window, away from its own plates."""
+    height, width = sample.image.shape[:2]
     corners, exact = [*sample.corners], [*sample.exact]
     for _ in range(int(rng.integers(1, 3))):
         patch, quad = art[rng.integers(len(art))]
-        scale = float(np.exp(rng.uniform(np.log(0.15), np.log(1.6))))
+        scale = float(np.exp(rng.uniform(np.log(0.12), np.log(1.6))))
         scale = min(scale, 0.9 * width / patch.shape[1], 0.9 * height / patch.shape[0])
-        patch = cv2.resize(
-            patch,
-            None,
-            fx=scale,
-            fy=scale,
-            interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
-        )
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        patch = cv2.resize(patch, None, fx=scale, fy=scale, interpolation=how)
         ph, pw = patch.shape[:2]
         if ph < 4 or pw < 8:
             continue
         x, y = int(rng.integers(0, width - pw)), int(rng.integers(0, height - ph))
         if any(_overlap(c, x - 8, y - 8, pw + 16, ph + 16) for c in corners):
             continue
-        alpha = patch[..., 3:].astype(np.float32) / 255
-        gain = float(np.clip(image[y : y + ph, x : x + pw].mean() / 110.0, 0.35, 1.3))
-        gain = 1.0 + (gain - 1.0) * rng.random()
-        body = np.clip(patch[..., :3] * gain, 0, 255)
-        under = image[y : y + ph, x : x + pw]
-        image[y : y + ph, x : x + pw] = (body * alpha + under * (1 - alpha)).astype(np.uint8)
-        corners.append(quad * scale + np.array([x, y], np.float32))
-        exact.append(True)
-    return Sample(image, np.array(corners, np.float32).reshape(-1, 4, 2), np.array(exact, bool))
+        _blend(sample.image, patch, (x, y), rng)
+        if labelled:
+            corners.append(quad * scale + np.array([x, y], np.float32))
+            exact.append(True)
+    sample.corners = np.array(corners, np.float32).reshape(-1, 4, 2)
+    sample.exact = np.array(exact, bool)
 
 
 def _overlap(corners: np.ndarray, x: int, y: int, w: int, h: int) -> bool:
@@ -215,9 +313,15 @@ def _overlap(corners: np.ndarray, x: int, y: int, w: int, h: int) -> bool:
 
 def mirror(sample: Sample) -> Sample:
     width = sample.image.shape[1]
-    corners = sample.corners.copy()
-    corners[..., 0] = width - 1 - corners[..., 0]
-    return Sample(sample.image[:, ::-1], corners[:, [1, 0, 3, 2]], sample.exact)
+
+    def turned(quads: np.ndarray) -> np.ndarray:
+        flipped = quads.copy()
+        flipped[..., 0] = width - 1 - flipped[..., 0]
+        return flipped[:, [1, 0, 3, 2]]
+
+    return Sample(
+        sample.image[:, ::-1], turned(sample.corners), sample.exact, turned(sample.ignored)
+    )
 
 
 def photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -252,7 +356,8 @@ def _pack(sample: Sample) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     corners = np.zeros((16, 4, 2), np.float32)
     kind = np.zeros(16, np.int64)
     n = 0
-    for quad, exact in zip(sample.corners, sample.exact, strict=True):
+    kinds = [2 if exact else 1 for exact in sample.exact] + [3] * len(sample.ignored)
+    for quad, what in zip([*sample.corners, *sample.ignored], kinds, strict=True):
         low, high = quad.min(0), quad.max(0)
         if n == 16 or high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height:
             continue
@@ -260,7 +365,7 @@ def _pack(sample: Sample) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         share = inside / max((high - low).prod(), 1e-3)
         corners[n] = quad
         small = high[0] - low[0] < 9.0
-        kind[n] = 3 if small or share < 0.75 else 2 if exact else 1
+        kind[n] = 3 if small or share < 0.75 else what
         n += 1
     image = torch.from_numpy(np.ascontiguousarray(sample.image))
     return image, torch.from_numpy(corners), torch.from_numpy(kind)

@@ -58,7 +58,7 @@ def detector_loss(raw: Tensor, corners: Tensor, kind: Tensor) -> dict[str, Tenso
     distance = torch.nn.functional.smooth_l1_loss(
         predicted / size, goal / size, beta=0.03, reduction="none"
     ).mean((1, 2))
-    exact = torch.where(kind[b, plate] == 2, 1.0, 0.15)
+    exact = torch.where(kind[b, plate] == 2, 1.0, 0.06)
     losses["corner"] = 4.0 * (distance * exact * share).sum() / share.sum().clamp(min=1.0)
     giou = _giou(predicted.amin(1), predicted.amax(1), goal.amin(1), goal.amax(1))
     losses["box"] = 2.0 * ((1 - giou) * share).sum() / share.sum().clamp(min=1.0)

@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +32,9 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from recogniser_data import load_crops, rectify
-from recogniser_net import ALPHABET, HEIGHT_PX, WIDTH_PX, RecogniserNet
+from plate_renderer.formats import FORMATS
+from recogniser_data import grey, load_crops, rectify
+from recogniser_net import ALPHABET, HEIGHT_PX, SLOTS, WIDTH_PX, RecogniserNet
 
 OPSET = 17
 
@@ -80,12 +82,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, required=True, help="folder with last.pt")
     parser.add_argument("--photos", type=Path, default=photos and Path(photos), required=not photos)
     parser.add_argument("--models", type=Path, required=True, help="where the ONNX file goes")
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        default=1.0,
-        help="of the recogniser's logits, from calibrate.py",
-    )
     parser.add_argument("--fp32", action="store_true")
     return parser.parse_args()
 
@@ -101,7 +97,10 @@ def _export_detector(state: dict, path: Path) -> dict[str, str]:
         dynamo=False,
         input_names=["frames"],
         output_names=["plates"],
-        dynamic_axes={"frames": {1: "height", 2: "width"}, "plates": {2: "rows", 3: "columns"}},
+        dynamic_axes={
+            "frames": {0: "frames", 1: "height", 2: "width"},
+            "plates": {0: "frames", 2: "rows", 3: "columns"},
+        },
     )
     return {"kind": "plate-detector", "stride": "8", "corner_unit": "16"}
 
@@ -120,11 +119,30 @@ def _export_recogniser(state: dict, path: Path, args: argparse.Namespace) -> dic
         output_names=["characters", "regions"],
         dynamic_axes={name: {0: "plates"} for name in ("crops", "characters", "regions")},
     )
+    fitted = json.loads((args.run / "calibration.json").read_text())
     return {
         "kind": "plate-recogniser",
         "alphabet": ALPHABET,
         "regions": json.dumps(regions),
-        "temperature": str(args.temperature),
+        "temperature": str(fitted["temperature"]),
+        "calibration": json.dumps(fitted["calibration"]),
+        "thresholds": json.dumps(fitted["thresholds"]),
+        "grammar": json.dumps(grammar()),
+    }
+
+
+def grammar() -> dict[str, list[str]]:
+    """Region → the patterns of its serials, of `A` and `9` alone, for the device's soft prior.
+
+    Patterns with a place that holds either kind are left out: they would allow nearly everything.
+    """
+    patterns: dict[str, list[str]] = {}
+    for region, (_, serials) in FORMATS.items():
+        kept = [re.sub(r"[^A9]", "", s) for s in serials if "X" not in s and "\\" not in s]
+        patterns.setdefault(region.removesuffix("-mercosur"), []).extend(kept)
+    return {
+        region: [s for s in dict.fromkeys(serials) if len(s) <= SLOTS]
+        for region, serials in patterns.items()
     }
 
 
@@ -150,6 +168,9 @@ def _quantise(plain: Path, args: argparse.Namespace, folder: Path) -> onnx.Model
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod.MinMax,
         nodes_to_exclude=last,
+        # Seven bits of weight: without VNNI, AVX2's 16-bit sums of U8×S8 products overflow at eight
+        # (ONNX Runtime, "Quantize ONNX models", section on data type selection).
+        reduce_range=True,
         extra_options={"ActivationSymmetric": False, "CalibMovingAverage": True},
     )
     return onnx.load(done)
@@ -167,7 +188,7 @@ def _frames(photos: Path) -> Iterator[np.ndarray]:
 def _crops(photos: Path) -> Iterator[np.ndarray]:
     crops = load_crops(photos, held_out=False)[::6]
     for start in range(0, len(crops), 8):
-        yield np.stack([rectify(c.image, c.corners) for c in crops[start : start + 8]])
+        yield np.stack([rectify(grey(c.image), c.corners) for c in crops[start : start + 8]])
 
 
 def write_manifest(folder: Path) -> None:

@@ -28,7 +28,7 @@ CROP_SETS = ("world-scenes", "romania", "openimages416")
 
 @dataclass(slots=True, eq=False)
 class Crop:
-    """A grey picture with the plate's corners `(4, 2)` in its pixels."""
+    """A picture, grey or BGR, with the plate's corners `(4, 2)` in its pixels."""
 
     image: np.ndarray
     corners: np.ndarray
@@ -57,8 +57,8 @@ def load_crops(root: Path, held_out: bool) -> list[Crop]:
         for row in csv.DictReader((folder / f"{source}.csv").open()):
             if not row["text"] or len(row["text"]) > SLOTS or is_held_out(row["text"]) != held_out:
                 continue
-            image = cv2.imread(str(folder / row["file"]), cv2.IMREAD_GRAYSCALE)
-            h, w = image.shape
+            image = cv2.imread(str(folder / row["file"]))
+            h, w = image.shape[:2]
             box = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
             inside = (0.045 + box * 0.91) * (w, h)
             corners = marked.get(row["file"], inside.astype(np.float32))
@@ -127,13 +127,25 @@ def rectify(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
     )
 
 
+def grey(image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Grey as cameras see it, or by a random mix of the colours, as under other light."""
+    if image.ndim == 2:
+        return image
+    if rng is None or rng.random() < 0.4:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    mix = rng.dirichlet((1.5, 2.5, 2.5)).astype(np.float32)
+    return np.clip(image @ mix, 0, 255).astype(np.uint8)
+
+
 def jitter(corners: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray:
     """Move corners as a detector errs: a common shift and scale, and a little for each."""
     span = np.ptp(corners, axis=0)
     centre = corners.mean(0)
-    scale = 1.0 + rng.normal(0.0, 0.045, 2) * amount
-    shift = rng.normal(0, 0.022, 2) * span * amount
-    own = rng.normal(0, 0.014, (4, 2)) * span * amount
+    # A detector errs by pixels, and a plate is less high than wide.
+    amount = amount * float(rng.uniform(0.4, 1.3))
+    scale = 1.0 + rng.normal(0.0, (0.04, 0.06), 2) * amount
+    shift = rng.normal(0, (0.02, 0.035), 2) * span * amount
+    own = rng.normal(0, (0.013, 0.028), (4, 2)) * span * amount
     return ((corners - centre) * scale + centre + shift + own).astype(np.float32)
 
 
@@ -144,7 +156,8 @@ def degrade(image: np.ndarray, rng: np.random.Generator, hard: float) -> np.ndar
         small = cv2.resize(image, (width, max(14, int(width * 0.4))), interpolation=cv2.INTER_AREA)
         image = cv2.resize(small, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.25 * hard:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.8))
+        along = rng.uniform(0.4, 2.6)
+        image = cv2.GaussianBlur(image, (0, 0), along, None, along * rng.uniform(0.5, 1.2))
     elif rng.random() < 0.12 * hard:
         kernel = np.zeros((9, 9), np.float32)
         reach = int(rng.integers(1, 4))
@@ -160,6 +173,8 @@ def degrade(image: np.ndarray, rng: np.random.Generator, hard: float) -> np.ndar
         )
         out *= 1 + 0.22 * ramp.astype(np.float32)
     contrast, offset = float(np.exp(rng.normal(0, 0.3))), float(rng.normal(0, 25))
+    if rng.random() < 0.15 * hard:
+        contrast *= rng.uniform(0.12, 0.5)
     out = (out - 128) * contrast + 128 + offset
     if rng.random() < 0.4:
         out += rng.normal(0, rng.uniform(1, 14), out.shape).astype(np.float32)
@@ -210,9 +225,10 @@ class CropStream(IterableDataset[tuple[torch.Tensor, ...]]):
             else:
                 crop = self.shards.get(int(rng.integers(len(self.shards))))
             corners = jitter(crop.corners, rng, hard)
-            if real and not crop.exact and rng.random() < 0.3 * hard:
+            if rng.random() < (0.3 if real and not crop.exact else 0.15) * hard:
                 corners = turn(corners, rng)
-            image = degrade(rectify(crop.image, corners), rng, hard * (1.0 if real else 0.7))
+            flat = rectify(grey(crop.image, rng), corners)
+            image = degrade(flat, rng, hard * (1.0 if real else 0.7))
             yield (
                 torch.from_numpy(image),
                 torch.from_numpy(encode(crop.text)),

@@ -30,11 +30,12 @@ def main() -> None:
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    art = _load_art(args.art)
-    windows = Windows(args.photos, (args.width, args.height), args.seed, art)
+    windows = Windows(
+        args.photos, args.seed, _load_art(args.art), _load_art(args.signs), args.mined
+    )
     loader = torch.utils.data.DataLoader(
         windows,
-        batch_size=args.batch,
+        batch_size=None,
         num_workers=args.workers,
         prefetch_factor=3 if args.workers else None,
     )
@@ -52,9 +53,12 @@ def main() -> None:
         saved = torch.load(checkpoint, weights_only=True)
         net.load_state_dict(saved["net"])
         average.load_state_dict(saved["average"])
-        if not args.restart_schedule:
-            optimiser.load_state_dict(saved["optimiser"])
-            state = saved["state"]
+        optimiser.load_state_dict(saved["optimiser"])
+        state = saved["state"]
+    elif args.start:
+        saved = torch.load(args.start, weights_only=True)
+        net.load_state_dict(saved["average"])
+        average.load_state_dict(saved["average"])
     total_s = args.minutes * 60.0
     held_out = load_scenes(args.photos, held_out=True)
     negatives = load_negatives(args.photos, held_out=True)
@@ -84,7 +88,7 @@ def main() -> None:
         optimiser.step()
         state["step"] += 1
         state["images"] += len(images)
-        follow(average, net, min(0.998, 1 - 1 / (10 + state["step"])))
+        follow(average, net, min(0.999, 1 - 1 / (10 + state["step"] / 2)))
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
         if state["step"] % 50 == 0:
@@ -126,20 +130,15 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and log")
     parser.add_argument("--minutes", type=float, default=45.0)
-    parser.add_argument("--batch", type=int, default=24)
-    parser.add_argument("--width", type=int, default=384)
-    parser.add_argument("--height", type=int, default=320)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bf16", action="store_true")
-    parser.add_argument(
-        "--restart-schedule",
-        action="store_true",
-        help="take the weights of the checkpoint, but begin the schedule anew",
-    )
-    parser.add_argument("--art", type=Path, help="folder of rendered patches (.npz) to paste")
+    parser.add_argument("--start", type=Path, help="checkpoint of an earlier run to begin from")
+    parser.add_argument("--art", type=Path, help="folder of rendered plates (.npz) to paste")
+    parser.add_argument("--signs", type=Path, help="folder of rendered signs (.npz) to paste")
+    parser.add_argument("--mined", type=Path, help="what mine_corners.py found in the scenes")
     parser.add_argument("--eval-every-s", type=float, default=300.0)
     return parser.parse_args()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from checkpoints import follow, save
-from recogniser_data import CropStream, Shards, load_crops, rectify
+from recogniser_data import CropStream, Shards, grey, load_crops, rectify
 from recogniser_net import ALPHABET, PAD, RecogniserNet
 from torch import Tensor
 from torch.nn import functional as F
@@ -42,7 +42,7 @@ def main() -> None:
         num_workers=args.workers,
         prefetch_factor=4 if args.workers else None,
     )
-    net = RecogniserNet(len(regions))
+    net = RecogniserNet(len(regions)).to(memory_format=torch.channels_last)
     average = copy.deepcopy(net)
     decay = [p for p in net.parameters() if p.ndim > 1]
     rest = [p for p in net.parameters() if p.ndim <= 1]
@@ -55,9 +55,12 @@ def main() -> None:
         saved = torch.load(checkpoint, weights_only=True)
         net.load_state_dict(saved["net"])
         average.load_state_dict(saved["average"])
-        if not args.restart_schedule:
-            optimiser.load_state_dict(saved["optimiser"])
-            state = saved["state"]
+        optimiser.load_state_dict(saved["optimiser"])
+        state = saved["state"]
+    elif args.start:
+        saved = torch.load(args.start, weights_only=True)
+        net.load_state_dict(saved["average"])
+        average.load_state_dict(saved["average"])
     log = (args.out / "log.jsonl").open("a")
 
     def note(line: dict) -> None:
@@ -79,7 +82,8 @@ def main() -> None:
         for group in optimiser.param_groups:
             group["lr"] = lr
         net.train()
-        characters, where, ctc = net(images)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            characters, where, ctc = (part.float() for part in net(images))
         losses = _losses(characters, where, ctc, slots, region, rows)
         optimiser.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
@@ -151,7 +155,7 @@ def evaluate(net: RecogniserNet, crops: list) -> dict[str, float]:
     groups: dict[str, list[tuple[bool, bool]]] = {}
     with torch.inference_mode():
         for crop in crops:
-            image = torch.from_numpy(rectify(crop.image, crop.corners))[None]
+            image = torch.from_numpy(rectify(grey(crop.image), crop.corners))[None]
             text = decode(net(image)[0][0].numpy())
             group = (
                 "us"
@@ -204,11 +208,8 @@ def _arguments() -> argparse.Namespace:
         default=0,
         help="samples over which degradation grows to full strength",
     )
-    parser.add_argument(
-        "--restart-schedule",
-        action="store_true",
-        help="take the weights of the checkpoint, but begin the schedule anew",
-    )
+    parser.add_argument("--start", type=Path, help="checkpoint of an earlier run to begin from")
+    parser.add_argument("--bf16", action="store_true", help="faster where the processor has it")
     parser.add_argument("--eval-every-s", type=float, default=240.0)
     return parser.parse_args()
 

@@ -80,12 +80,17 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Text of one plate: upper-case A-Z0-9 without separators, one confidence per character."""
+    """Text of one plate: upper-case A-Z0-9 without separators, one confidence per character.
+
+    Attributes:
+        ambiguous: places of O, 0, I or 1 where neither shape nor serial pattern decided.
+    """
 
     plate: str
     confidence: float
     char_confidences: tuple[float, ...]
     region: Region | None
+    ambiguous: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

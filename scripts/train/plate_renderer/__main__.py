@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 
 from .designs import REGIONS
+from .photo import PARTS
 from .shards import contact_sheet, write_shard
 
 _EXAMPLES = """examples (run from scripts/train):
@@ -37,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
                              help="only this region, such as us-ca, de, gb, br, mx")  # fmt: skip
         if name == "shards":
             command.add_argument("--count", type=int, default=20000, help="number of plates")
+            command.add_argument("--without", nargs="*", default=[], choices=sorted(PARTS),
+                                 help="leave these parts out, to see what they are worth")
         else:
             command.add_argument("--corners", action="store_true", help="mark the corners")
     return parser
@@ -47,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     cv2.setNumThreads(1)  # the pictures are too small for more threads to pay
     if args.command == "shards":
-        write_shard(args.out, args.seed, args.count, args.region)
+        write_shard(args.out, args.seed, args.count, args.region, PARTS - set(args.without))
     else:
         cv2.imwrite(str(args.out), contact_sheet(args.seed, region=args.region, marks=args.corners))
     return 0

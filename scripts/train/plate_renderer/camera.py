@@ -10,9 +10,11 @@ Rules: images are (H, W, 3) uint8 BGR at the resolution of the sensor, before th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .canvas import Image
 
@@ -146,3 +148,90 @@ def sense(image: Image, rng: np.random.Generator, severity: Severity) -> Image:
         coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, severity.jpeg])[1]
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return image
+
+
+def infrared(image: Image, plate: NDArray[np.float32], rng: np.random.Generator) -> Image:
+    """The picture under the camera's own infra-red lamp: the sheeting shines, all else is dark.
+
+    Reds and pinks reflect like the sheeting and vanish; blacks and blues stay dark. `plate` is its
+    corners (4, 2).
+    """
+    seen = image @ np.array([0.1, 0.2, 0.7], np.float32)
+    inside = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, np.round(plate).astype(np.int32), 255, cv2.LINE_AA)
+    shine = cv2.GaussianBlur(inside, (0, 0), 0.7).astype(np.float32) / 255
+    dark, bright = rng.uniform(0.05, 0.35), rng.uniform(0.9, 1.8)
+    lit = seen * (dark + (bright - dark) * shine)
+    if rng.random() < 0.4:  # what is overexposed spills over
+        spill = cv2.GaussianBlur(np.maximum(lit - 235, 0), (0, 0), float(rng.uniform(1, 4)))
+        lit = lit + spill * rng.uniform(0.5, 2.0)
+    grey = np.clip(lit, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def roll(
+    image: Image, plate: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[Image, NDArray[np.float32]]:
+    """A rolling shutter: later rows see the car further on, and shake bends the columns.
+
+    Returns the picture and where the plate's corners (4, 2) are now.
+    """
+    height, width = image.shape[:2]
+    lean = float(rng.normal(0, 0.05)) * width / height
+    sway, waves = float(rng.uniform(0, 0.006)) * width, rng.uniform(0.5, 2.0)
+    phase = rng.uniform(0, 2 * np.pi)
+
+    def shift(y: NDArray[np.float32]) -> NDArray[np.float32]:
+        wave = sway * np.sin(phase + 2 * np.pi * waves * y / height)
+        return np.asarray(lean * (y - height / 2) + wave, np.float32)
+
+    xs, ys = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    bent = cv2.remap(image, xs - shift(ys), ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    corners = plate.copy()
+    corners[:, 0] += shift(corners[:, 1])
+    return np.asarray(bent, np.uint8), corners
+
+
+def video_coding(image: Image, rng: np.random.Generator) -> Image:
+    """What H.264 leaves at a low rate: 4×4 transforms with coarse steps, colour at half the size,
+    and 16×16 macroblocks that were skipped and show what was there a moment before.
+
+    Drawn after ITU-T H.264, sections 8.3 and 8.5, without its entropy coding and prediction.
+    """
+    height, width = image.shape[:2]
+    rows, cols = -(-height // 16) * 16, -(-width // 16) * 16
+    padded = cv2.copyMakeBorder(
+        image, 0, rows - height, 0, cols - width, borderType=cv2.BORDER_REPLICATE
+    )
+    coded = cv2.cvtColor(padded, cv2.COLOR_BGR2YCrCb).astype(np.float32)
+    step = float(2 ** rng.uniform(2.6, 5.2))
+    coded[..., 0] = _quantised(coded[..., 0], step)
+    for channel in (1, 2):
+        half = cv2.resize(coded[..., channel], (cols // 2, rows // 2), interpolation=cv2.INTER_AREA)
+        small = _quantised(half, step)
+        coded[..., channel] = cv2.resize(small, (cols, rows), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < 0.4:
+        before = np.roll(coded, (int(rng.integers(-1, 2)), int(rng.integers(-2, 3))), (0, 1))
+        skipped = rng.random((rows // 16, cols // 16)) < 0.25
+        coded = np.where(np.kron(skipped, np.ones((16, 16)))[..., None] > 0, before, coded)
+    out = cv2.cvtColor(np.clip(coded, 0, 255).astype(np.uint8), cv2.COLOR_YCrCb2BGR)
+    return np.ascontiguousarray(out[:height, :width])
+
+
+def _quantised(plane: NDArray[np.float32], step: float) -> NDArray[np.float32]:
+    """A plane (4m, 4n) through 4×4 cosine transforms whose coefficients keep multiples of step."""
+    rows, cols = plane.shape
+    blocks = plane.reshape(rows // 4, 4, cols // 4, 4).transpose(0, 2, 1, 3)
+    coefficients = _DCT @ blocks @ _DCT.T
+    coefficients = np.round(coefficients / step) * step
+    back = _DCT.T @ coefficients @ _DCT
+    return np.asarray(back.transpose(0, 2, 1, 3).reshape(rows, cols), np.float32)
+
+
+_DCT: Final = np.array(
+    [
+        [0.5 if k == 0 else np.sqrt(0.5) * np.cos(np.pi * (2 * n + 1) * k / 8) for n in range(4)]
+        for k in range(4)
+    ],
+    np.float32,
+)

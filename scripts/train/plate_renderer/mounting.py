@@ -50,6 +50,26 @@ def mount(art: PlateArt, rng: np.random.Generator) -> tuple[Image, NDArray[np.fl
     return mounted, corners
 
 
+def bend(mounted: Image, rng: np.random.Generator) -> Image:
+    """A bent plate (H, W, 4) BGRA: bowed as a whole, and dented in a place or two.
+
+    The corners stay where they are: the bow is nil at the plate's ends.
+    """
+    height, width = mounted.shape[:2]
+    xs, ys = np.meshgrid(
+        np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
+    )
+    off = float(rng.normal(0, 0.035)) * height * np.clip(1 - (1.3 * xs) ** 2, 0, None)
+    for _ in range(int(rng.integers(0, 3))):
+        x, y = rng.uniform(-0.7, 0.7, 2)
+        near = np.exp(-((xs - x) ** 2 / 0.03 + (ys - y) ** 2 / 0.15))
+        off = off + float(rng.normal(0, 0.03)) * height * near
+    columns, rows = (xs + 1) * (width - 1) / 2, (ys + 1) * (height - 1) / 2
+    return np.asarray(
+        cv2.remap(mounted, columns, (rows + off).astype(np.float32), cv2.INTER_LINEAR), np.uint8
+    )
+
+
 def _embossed(art: PlateArt, rng: np.random.Generator) -> Image:
     """Light the relief from a random side; flat plates stay as they are."""
     if not art.relief.any():

@@ -19,9 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .art import PlateArt
-from .camera import cast_shadow, draw_severity, expose, glare, rain, sense, soften
+from .camera import (
+    cast_shadow,
+    draw_severity,
+    expose,
+    glare,
+    infrared,
+    rain,
+    roll,
+    sense,
+    soften,
+    video_coding,
+)
 from .canvas import Image, one_of
-from .mounting import mount
+from .mounting import bend, mount
 
 MARGIN: Final = 0.15
 """Share of the returned image between its border and the plate, on each side."""
@@ -45,9 +56,20 @@ class Shot:
     """(4, 2) x, y of the plate in the image."""
 
 
-def photograph(art: PlateArt, rng: np.random.Generator, size: tuple[int, int] = (80, 200)) -> Shot:
+PARTS: Final = frozenset({"bend", "infrared", "roll", "coding", "weather", "noise", "blur"})
+"""What a shot may be left without, to see what each part is worth (`shards --without`)."""
+
+
+def photograph(
+    art: PlateArt,
+    rng: np.random.Generator,
+    size: tuple[int, int] = (80, 200),
+    parts: frozenset[str] = PARTS,
+) -> Shot:
     """Photograph a plate and rectify it to `size` (rows, columns)."""
     mounted, plate = mount(art, rng)
+    if "bend" in parts and rng.random() < 0.2:
+        mounted = bend(mounted, rng)
     per_row = (len(art.text) + art.rows) / art.rows + 0.8
     aspect = art.image.shape[1] / art.image.shape[0]
     least = max(35.0, MIN_PITCH_PX * per_row, MIN_HEIGHT_PX * art.rows * aspect)
@@ -57,15 +79,25 @@ def photograph(art: PlateArt, rng: np.random.Generator, size: tuple[int, int] = 
     severity = draw_severity(rng, pitch_px)
     scene = _surroundings(shape, target, rng, night=severity.night)
     scene = _pasted(scene, mounted, plate, target)
-    scene = _weather(scene, rng, night=severity.night)
-    scene = soften(scene, severity)
-    scene = expose(scene, rng, night=severity.night)
+    if "weather" in parts:
+        scene = _weather(scene, rng, night=severity.night)
+    if "roll" in parts and rng.random() < 0.15:
+        scene, target = roll(scene, target, rng)
+    if "blur" in parts:
+        scene = soften(scene, severity)
+    if "infrared" in parts and severity.night and rng.random() < 0.5:
+        scene = infrared(scene, target, rng)
+    else:
+        scene = expose(scene, rng, night=severity.night)
     if rng.random() < (0.85 if severity.night else 0.25):
         scene = cv2.cvtColor(cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR).astype(
             np.uint8
         )
     scene = _legible(scene, target, 15.0 + severity.noise * 1.3)
-    scene = sense(scene, rng, severity)
+    if "noise" in parts:
+        scene = sense(scene, rng, severity)
+    if "coding" in parts and pitch_px > 7 and rng.random() < 0.15:
+        scene = video_coding(scene, rng)
     scale = np.array([size[1] / shape[1], size[0] / shape[0]], np.float32)
     image = _enlarged(scene, size, rng)
     return Shot(image, (target * scale).astype(np.float32))
@@ -74,7 +106,22 @@ def photograph(art: PlateArt, rng: np.random.Generator, size: tuple[int, int] = 
 def scene_patch(art: PlateArt, rng: np.random.Generator, width_px: float) -> tuple[Image, Corners]:
     """Return a plate in random perspective, (h, w, 4) uint8 BGRA, and its corners (4, 2) in it."""
     mounted, plate = mount(art, rng)
-    aspect = art.image.shape[1] / art.image.shape[0]
+    return _in_perspective(mounted, plate, art.image.shape[1] / art.image.shape[0], rng, width_px)
+
+
+def perspective_patch(
+    image: Image, rng: np.random.Generator, width_px: float
+) -> tuple[Image, Corners]:
+    """The same for any flat (h, w, 3) picture, without a plate's mounting."""
+    rows, columns = image.shape[:2]
+    opaque = np.dstack([image, np.full((rows, columns), 255, np.uint8)])
+    flat = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
+    return _in_perspective(opaque, flat, columns / rows, rng, width_px)
+
+
+def _in_perspective(
+    mounted: Image, plate: Corners, aspect: float, rng: np.random.Generator, width_px: float
+) -> tuple[Image, Corners]:
     quad = _unit_quad(aspect, rng, turn=float(rng.normal(0, 7)), slant=0.25)
     quad *= width_px / float(quad[:, 0].max() - quad[:, 0].min())
     pad = 0.12 * width_px / aspect + 2

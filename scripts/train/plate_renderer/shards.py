@@ -19,26 +19,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .art import PlateArt, draw_plate
-from .photo import Shot, photograph
+from .photo import PARTS, Shot, photograph
 
 SIZE: Final = (80, 200)
 
 
-def render(seed: int, index: int, region: str | None = None) -> tuple[PlateArt, Shot]:
+def render(
+    seed: int, index: int, region: str | None = None, parts: frozenset[str] = PARTS
+) -> tuple[PlateArt, Shot]:
     """Render plate number `index` of a seed."""
     rng = np.random.default_rng((seed, index))
     art = draw_plate(rng, region)
-    return art, photograph(art, rng, SIZE)
+    return art, photograph(art, rng, SIZE, parts)
 
 
-def write_shard(out: Path, seed: int, count: int, region: str | None = None) -> None:
+def write_shard(
+    out: Path,
+    seed: int,
+    count: int,
+    region: str | None = None,
+    parts: frozenset[str] = PARTS,
+) -> None:
     """Write `grey-SEED.npy`, `corners-SEED.npy` and `labels-SEED.jsonl` into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     grey = np.empty((count, *SIZE), np.uint8)
     corners = np.empty((count, 4, 2), np.float32)
     lines = []
     for i in _counted(count, f"seed {seed}"):
-        art, shot = render(seed, i, region)
+        art, shot = render(seed, i, region, parts)
         grey[i] = cv2.cvtColor(shot.image, cv2.COLOR_BGR2GRAY)
         corners[i] = shot.corners
         lines.append(json.dumps({"text": art.text, "region": art.region, "rows": art.rows}))

@@ -1,5 +1,10 @@
 """The plate detector: a masked frame in, plates with four corners out.
 
+It looks twice with one model. The first look sees the whole frame, scaled down, and gives candidates.
+The second sees a small window round each, cut from the frame at its own resolution so that the plate
+has about the same width everywhere: it confirms or rejects the candidate and finds its corners more
+exactly. The number of windows is bounded, and so is the work on a crowded or hostile picture.
+
 It takes a `MaskedFrame` and nothing else: unmasked pixels cannot reach the model.
 """
 
@@ -10,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge.exclusion.mask import MaskedFrame
-from alpr_edge.types import Detection, Image
+from alpr_edge.types import Detection, Image, Quad
 from alpr_edge.vision.models import Model
+
+Floats = NDArray[np.float32]
 
 STRIDE_PX = 8
 CORNER_UNIT_PX = 16.0
@@ -26,6 +33,22 @@ MAX_PLATES = 64
 OVERLAP = 0.4
 """Two boxes with a larger intersection over union are one plate."""
 
+CANDIDATE_SCORE = 0.12
+"""Weakest first finding that is looked at again."""
+
+MAX_SECOND_LOOKS = 12
+"""Windows a frame at the most: together three quarters of the first look's pixels at 640×384."""
+
+WINDOW_PX = (160, 96)
+"""Width and height of the window of the second look."""
+
+WINDOW_PLATE_PX = 72.0
+"""Width that a plate is brought to in it. Both: `scripts/train/tune_second_look.py`, on held-out
+training scenes, 2026-11."""
+
+MAX_ENLARGEMENT = 3.0
+"""A plate of few pixels gains nothing from being drawn larger than this."""
+
 
 class Detector:
     """Finds plates.
@@ -34,27 +57,60 @@ class Detector:
         model: a detector model: `(1, H, W, 3)` uint8 BGR → `(1, 9, H/8, W/8)`.
         size_px: width and height, multiples of 32, that the frame is scaled to fit into.
         min_score: detections below it are not reported.
+        second_look: look again at each candidate; without it, the first look alone.
     """
 
     def __init__(
-        self, model: Model, *, size_px: tuple[int, int] = (640, 640), min_score: float = 0.3
+        self,
+        model: Model,
+        *,
+        size_px: tuple[int, int] = (640, 640),
+        min_score: float = 0.3,
+        second_look: bool = True,
     ) -> None:
         self._model = model
         self._size_px = size_px
-        self._min_logit = float(np.log(min_score / (1 - min_score)))
+        self._min_score = min_score
+        self._second_look = second_look
         self._canvas: Image = np.zeros((0, 0, 3), np.uint8)
+        self._windows: Image = np.zeros((MAX_SECOND_LOOKS, *WINDOW_PX[::-1], 3), np.uint8)
 
     def detect(self, frame: MaskedFrame) -> tuple[Detection, ...]:
         """Plates in the frame, best first, in the frame's pixels."""
-        height, width = frame.image.shape[:2]
+        floor = min(CANDIDATE_SCORE, self._min_score) if self._second_look else self._min_score
+        scores, quads = self._look(frame.image, floor)
+        if self._second_look:
+            scores, quads = self._look_again(frame.image, scores, quads)
+            good = scores >= self._min_score
+            scores, quads = scores[good], quads[good]
+        return tuple(Detection(q, float(s)) for q, s in zip(quads, scores, strict=True))
+
+    def _look(self, image: Image, floor: float) -> tuple[Floats, Floats]:
+        """Scores `(K,)` and quads `(K, 4, 2)` in the picture's pixels, from the whole picture."""
+        height, width = image.shape[:2]
         scale = min(self._size_px[0] / width, self._size_px[1] / height)
-        canvas = self._fit(frame.image, scale)
-        raw = self._model.run(canvas[None])[0][0]
-        scores, quads = decode(raw, self._min_logit)
+        raw = self._model.run(self._fit(image, scale)[None])[0][0]
+        scores, quads = decode(raw, _logit(floor))
         step = np.array([width, height], np.float32) / _scaled(width, height, scale)
-        return tuple(
-            Detection(quad * step, float(s)) for quad, s in zip(quads, scores, strict=True)
-        )
+        return scores, quads * step
+
+    def _look_again(self, image: Image, scores: Floats, quads: Floats) -> tuple[Floats, Floats]:
+        """The candidates as their windows show them; those beyond the bound stay as they were."""
+        count = min(len(scores), MAX_SECOND_LOOKS)
+        if not count:
+            return scores, quads
+        places = [cut_window(image, quads[i], self._windows[i]) for i in range(count)]
+        raws = self._model.run(self._windows[:count])[0]
+        scores, quads = scores.copy(), quads.copy()
+        for i, (raw, (origin, scale)) in enumerate(zip(raws, places, strict=True)):
+            score, quad = _nearest_middle(raw)
+            scores[i] = np.sqrt(scores[i] * score)
+            if score >= CANDIDATE_SCORE:
+                quads[i] = quad / scale + origin
+        order = np.argsort(-scores, kind="stable")
+        scores, quads = scores[order], quads[order]
+        kept = _without_overlaps(np.concatenate([quads.min(1), quads.max(1)], 1))
+        return scores[kept], quads[kept]
 
     def _fit(self, image: Image, scale: float) -> Image:
         """Scale into the reused canvas, top left; the rest stays grey."""
@@ -86,6 +142,65 @@ def decode(
     kept = _without_overlaps(np.concatenate([quads.min(1), quads.max(1)], 1))
     scores = 1.0 / (1.0 + np.exp(-logit[rows, cols]))
     return scores[kept], quads[kept].astype(np.float32)
+
+
+def cut_window(image: Image, quad: Quad, out: Image) -> tuple[NDArray[np.float32], float]:
+    """Fill `out` with the surroundings of a quad, its plate `WINDOW_PLATE_PX` wide in the middle.
+
+    Returns:
+        The picture's x, y at the window's origin, and the window's pixels per picture pixel.
+    """
+    low, high = quad.min(0), quad.max(0)
+    width = max(float(high[0] - low[0]), 1.6 * float(high[1] - low[1]), 4.0)
+    scale = min(WINDOW_PLATE_PX / width, MAX_ENLARGEMENT)
+    size = np.array(out.shape[1::-1], np.float32)
+    origin = np.asarray((low + high) / 2 - size / (2 * scale), np.float32)
+    x0, y0 = np.floor(origin).astype(int)
+    x1, y1 = np.ceil(origin + size / scale).astype(int)
+    left, top = max(x0, 0), max(y0, 0)
+    right, bottom = min(x1, image.shape[1]), min(y1, image.shape[0])
+    if right - left < 2 or bottom - top < 2:
+        out[:] = 114
+        return origin, scale
+    part = image[top:bottom, left:right]
+    shrink = scale if scale < 0.7 else 1.0
+    if shrink < 1.0:
+        part = np.asarray(
+            cv2.resize(part, _scaled(right - left, bottom - top, shrink), interpolation=cv2.INTER_AREA),
+            np.uint8,
+        )
+    # Pixel centres: window = (picture + 0.5 - origin) * scale - 0.5, through the shrunken part.
+    ratio = np.array([right - left, bottom - top], np.float32) / part.shape[1::-1]
+    gain = ratio * scale
+    shift = (np.array([left, top], np.float32) - origin) * scale + 0.5 * gain - 0.5
+    matrix = np.array([[gain[0], 0, shift[0]], [0, gain[1], shift[1]]], np.float32)
+    cv2.warpAffine(
+        part,
+        matrix,
+        (out.shape[1], out.shape[0]),
+        dst=out,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(114, 114, 114),
+    )
+    return origin, scale
+
+
+def _nearest_middle(raw: Floats) -> tuple[float, Floats]:
+    """The best plate near the middle of a window's output `(9, R, C)`: score and quad."""
+    rows, cols = raw.shape[1:]
+    y0, x0 = rows // 4, cols // 4
+    logit = raw[0, y0 : rows - y0, x0 : cols - x0]
+    row, col = np.unravel_index(int(np.argmax(logit)), logit.shape)
+    y, x = int(row) + y0, int(col) + x0
+    centre = (np.array([x, y], np.float32) + 0.5) * STRIDE_PX
+    quad = raw[1:, y, x].reshape(4, 2) * CORNER_UNIT_PX + centre
+    score = 1.0 / (1.0 + np.exp(-float(raw[0, y, x])))
+    return score, np.asarray(quad, np.float32)
+
+
+def _logit(score: float) -> float:
+    return float(np.log(score / (1 - score)))
 
 
 def _without_overlaps(boxes: NDArray[np.float32]) -> list[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from alpr_edge.errors import InferenceError
 from alpr_edge.exclusion.mask import MaskedFrame
 from alpr_edge.types import Detection, Image, PlateCrop, Quad, Read, Region
+from alpr_edge.vision.grammar import Grammar, ambiguous_places
 from alpr_edge.vision.models import Model
 
 CROP_SIZE_PX = (160, 64)
@@ -18,6 +21,20 @@ MARGIN = 0.08
 """Share of the crop left round the plate on each side.
 
 As in training, `scripts/train/recogniser_data.py`."""
+
+SLOTS = 10
+"""Characters at the most; as in the trained network."""
+
+SURE = 0.8
+"""A plate whose weakest slot is less sure is looked at again."""
+
+VIEWS = ((0.95, 0.0), (1.06, 0.0), (1.0, 0.12), (1.0, -0.12))
+"""Zoom and slant of the looks at a doubtful plate: about a detector's error at its corners."""
+
+MAX_DOUBTFUL = 8
+"""Doubtful plates that are looked at again in one frame, at the most: bounds the work."""
+
+Floats = NDArray[np.float32]
 
 _X0, _X1 = MARGIN * CROP_SIZE_PX[0], (1 - MARGIN) * CROP_SIZE_PX[0]
 _Y0, _Y1 = MARGIN * CROP_SIZE_PX[1], (1 - MARGIN) * CROP_SIZE_PX[1]
@@ -60,21 +77,32 @@ def rectify(image: Image, quad: Quad) -> Image:
 class Recogniser:
     """Reads straightened plates.
 
+    A plate that the first look leaves doubtful is looked at again, a little closer, wider and
+    slanted, and the looks are averaged: the second look costs only where it can help.
+
     Args:
         model: `(N, 64, 160)` uint8 grey → characters `(N, S, 37)` and regions `(N, R)`, logits.
-            Its metadata names `alphabet`, `regions` and `temperature`.
+            Its metadata names `alphabet`, `regions`, `temperature`, and, from version 2 on,
+            `grammar` and `calibration`.
+        use_grammar: let the regions' serial patterns decide what the pixels do not.
 
     Raises:
         InferenceError: the metadata does not fit the outputs (`vision.model.metadata`).
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, use_grammar: bool = True) -> None:
         self._model = model
+        about = model.about
         try:
-            self._alphabet = model.about["alphabet"]
-            self._regions = [str(r) for r in json.loads(model.about["regions"])]
-            self._temperature = float(model.about["temperature"])
-        except (KeyError, ValueError) as err:
+            self._alphabet = about["alphabet"]
+            self._regions = [str(r) for r in json.loads(about["regions"])]
+            self._temperature = float(about["temperature"])
+            self._calibration = _calibration(about.get("calibration", "null"))
+            patterns = json.loads(about.get("grammar", "{}")) if use_grammar else {}
+            self._grammar = Grammar(
+                patterns, regions=self._regions, alphabet=self._alphabet, slots=SLOTS
+            )
+        except (KeyError, ValueError, TypeError, AttributeError) as err:
             raise InferenceError(
                 f"the recogniser's metadata is incomplete: {err}", code="vision.model.metadata"
             ) from err
@@ -83,28 +111,87 @@ class Recogniser:
         """Text of each crop, in order; None where no character was seen."""
         if not crops:
             return []
-        characters, regions = self._model.run(np.stack([c.image for c in crops]))
-        characters = _softmax(characters / self._temperature)
-        regions = _softmax(regions)
+        characters, regions = self._look(np.stack([c.image for c in crops]))
+        for i in np.flatnonzero(_doubtful(characters))[:MAX_DOUBTFUL]:
+            more, where = self._look(np.stack([_seen(crops[i].image, v) for v in VIEWS]))
+            characters[i] = _mean_log(characters[i], more)
+            regions[i] = (regions[i] + where.sum(0)) / (1 + len(VIEWS))
         return [self._text(c, r) for c, r in zip(characters, regions, strict=True)]
 
-    def _text(self, slots: NDArray[np.float32], regions: NDArray[np.float32]) -> Read | None:
-        codes = slots.argmax(-1)
-        sure = slots.max(-1)
-        pad = len(self._alphabet)
-        length = int(np.argmax(codes == pad)) if (codes == pad).any() else len(codes)
-        if length == 0:
+    def _look(self, images: Image) -> tuple[Floats, Floats]:
+        """Log-probabilities of the characters `(N, S, 37)`, probabilities of regions `(N, R)`."""
+        characters, regions = self._model.run(images)
+        return _log_softmax(characters / self._temperature), np.exp(_log_softmax(regions))
+
+    def _text(self, slots: Floats, regions: Floats) -> Read | None:
+        choice = self._grammar.choose(slots, regions)
+        length = len(choice.codes)
+        if length == 0 or not np.isfinite(slots).all():
             return None
-        text = "".join(self._alphabet[c] for c in codes[:length])
+        sure = slots[np.arange(length), list(choice.codes)]
         # The plate is right when every character is, and the end is where it was seen.
-        confidence = float(sure[: length + 1].prod())
-        if not np.isfinite(confidence):
-            return None
+        total = float(sure.sum()) + (float(slots[length, -1]) if length < len(slots) else 0.0)
         best = int(regions.argmax())
-        region = Region(self._regions[best], round(float(regions[best]), 4))
-        return Read(text, confidence, tuple(float(s) for s in sure[:length]), region)
+        return Read(
+            "".join(self._alphabet[c] for c in choice.codes),
+            self._calibration.confidence(total),
+            tuple(float(np.exp(s)) for s in sure),
+            Region(self._regions[best], round(float(regions[best]), 4)),
+            ambiguous_places(choice, self._alphabet),
+        )
 
 
-def _softmax(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    e = np.exp(x - x.max(-1, keepdims=True))
-    return np.asarray(e / e.sum(-1, keepdims=True), np.float32)
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How sure a read is, from the logarithm of the product of its characters' probabilities.
+
+    `confidence = 1 / (1 + exp(-(offset + slope * log(-total))))`, slope below 0: Platt's scaling on the logarithm of
+    the surprise. Source: Platt 1999; fitted on held-out training crops by `calibrate.py`.
+    """
+
+    offset: float
+    slope: float
+
+    def confidence(self, total: float) -> float:
+        """0..1; falls with the surprise `-total`."""
+        x = self.offset + self.slope * math.log(max(-total, 1e-6))
+        return 1.0 / (1.0 + math.exp(-min(max(x, -30.0), 30.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """Without a fitted calibration: the plain product of the characters' probabilities."""
+
+    def confidence(self, total: float) -> float:
+        return math.exp(min(total, 0.0))
+
+
+def _calibration(written: str) -> Calibration | _Product:
+    value = json.loads(written)
+    return _Product() if value is None else Calibration(float(value[0]), float(value[1]))
+
+
+def _doubtful(characters: Floats) -> NDArray[np.bool_]:
+    """Which plates have a slot that is less sure than `SURE`."""
+    return np.asarray(characters.max(-1).min(-1) < math.log(SURE))
+
+
+def _seen(image: Image, view: tuple[float, float]) -> Image:
+    """The crop again, `zoom` times as large and slanted by `slant`, about its middle."""
+    zoom, slant = view
+    width, height = CROP_SIZE_PX
+    x, y = width / 2 - 0.5, height / 2 - 0.5
+    matrix = np.array([[zoom, slant, x - zoom * x - slant * y], [0, zoom, y - zoom * y]], np.float32)
+    return np.asarray(
+        cv2.warpAffine(image, matrix, CROP_SIZE_PX, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+def _mean_log(first: Floats, more: Floats) -> Floats:
+    """The mean of several looks' log-probabilities, normalised again."""
+    return _log_softmax((first + more.sum(0)) / (1 + len(more)))
+
+
+def _log_softmax(x: Floats) -> Floats:
+    x = x - x.max(-1, keepdims=True)
+    return np.asarray(x - np.log(np.exp(x).sum(-1, keepdims=True)), np.float32)
