@@ -89,7 +89,11 @@ def _add_mined(scene: Scene, found: dict) -> None:
     for index, quad in found.get("corners", {}).items():
         scene.corners[int(index)] = quad
         scene.exact[int(index)] = True
-    scene.ignored = np.array(found.get("ignored", []), np.float32).reshape(-1, 4, 2)
+    doubtful = [int(index) for index in found.get("doubtful", [])]
+    ignored = np.array(found.get("ignored", []), np.float32).reshape(-1, 4, 2)
+    scene.ignored = np.concatenate([ignored, scene.corners[doubtful]])
+    scene.corners = np.delete(scene.corners, doubtful, axis=0)
+    scene.exact = np.delete(scene.exact, doubtful)
 
 
 def _corners(plates: list[dict]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,9 @@
     python scripts/train/mine_corners.py --models runs/detA-models --out runs/mined.json
 
 Most training plates are labelled by an upright box. Where the detector, seeing the scene and its
-mirror image, puts a quad that fills the box, that quad is taken as the plate's corners. A sure find
-where no box is becomes a place that teaches nothing: it may be a plate that nobody labelled. Reads
+mirror image, puts a quad that fills the box, that quad is taken as the plate's corners. Two kinds of
+places teach nothing from then on: a sure find where no box is (it may be a plate that nobody
+labelled), and a box that a sure find meets only in part (some are drawn much too large). Reads
 `train/` only; held-out scenes are left as they are.
 """
 
@@ -26,26 +27,30 @@ from alpr_edge.types import Frame
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
 
-MIN_IOU = 0.6
-SURE, MAYBE = 0.45, 0.25
+MIN_IOU, DOUBTFUL_IOU = 0.6, 0.15
+SURE, MAYBE = 0.45, 0.35
 
 
 def main() -> None:
     args = _arguments()
     detector = Detector(load_model("detector.onnx", folder=args.models), min_score=0.15)
     found: dict[str, dict] = {}
-    boxes = marked = ignored = 0
+    boxes = marked = ignored = doubtful = 0
     for scene in load_scenes(args.photos, held_out=False):
         finds = _both_ways(detector, scene.image)
-        entry: dict = {"corners": {}, "ignored": []}
+        entry: dict = {"corners": {}, "doubtful": [], "ignored": []}
         for p, corners in enumerate(scene.corners):
             boxes += not scene.exact[p]
             best = max(finds, key=lambda f: iou(_hull(f[1]), _hull(corners)), default=None)
             if best is None or scene.exact[p] or best[0] < SURE:
                 continue
-            if iou(_hull(best[1]), _hull(corners)) >= MIN_IOU:
+            shared = iou(_hull(best[1]), _hull(corners))
+            if shared >= MIN_IOU:
                 entry["corners"][p] = _fitted(best[1], corners).round(2).tolist()
                 marked += 1
+            elif shared >= DOUBTFUL_IOU and np.ptp(corners[:, 0]) >= 30:
+                entry["doubtful"].append(p)
+                doubtful += 1
         for score, quad in finds:
             free = all(iou(_hull(quad), _hull(c)) < 0.1 for c in scene.corners)
             if score >= MAYBE and free:
@@ -53,7 +58,8 @@ def main() -> None:
                 ignored += 1
         found[scene.name] = entry
     args.out.write_text(json.dumps(found))
-    print(f"{marked} of {boxes} boxes have corners now; {ignored} places teach nothing")
+    print(f"{marked} of {boxes} boxes have corners now, {doubtful} are doubtful")
+    print(f"{ignored} other places teach nothing")
 
 
 def _both_ways(detector: Detector, image: np.ndarray) -> list[tuple[float, np.ndarray]]:

@@ -82,12 +82,12 @@ class Contract:
 
 KINDS: dict[str, Contract] = {
     "plate-detector": Contract(
-        (Promise("frames", UINT8, (1, "px", "px", 3), "a masked frame, BGR"),),
+        (Promise("frames", UINT8, ("n", "px", "px", 3), "masked frames, BGR"),),
         (
             Promise(
                 "plates",
                 FLOAT,
-                (1, 9, "cells", "cells"),
+                ("n", 9, "cells", "cells"),
                 "per cell a plate's score and its four corners (x, y)",
             ),
         ),
