@@ -23,17 +23,20 @@ from train_detector import iou
 
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import make_zones
-from alpr_edge.types import Frame
+from alpr_edge.types import Detection, Frame, PlateCrop
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
+from alpr_edge.vision.recogniser import Recogniser, rectify
 
 MIN_IOU, DOUBTFUL_IOU = 0.6, 0.15
 SURE, MAYBE = 0.45, 0.35
+SMALL_PX, READABLE = 24, 0.5
 
 
 def main() -> None:
     args = _arguments()
     detector = Detector(load_model("detector.onnx", folder=args.models), min_score=0.15)
+    reader = Recogniser(load_model("recogniser.onnx", folder=args.models))
     found: dict[str, dict] = {}
     boxes = marked = ignored = doubtful = 0
     for scene in load_scenes(args.photos, held_out=False):
@@ -53,7 +56,7 @@ def main() -> None:
                 doubtful += 1
         for score, quad in finds:
             free = all(iou(_hull(quad), _hull(c)) < 0.1 for c in scene.corners)
-            if score >= MAYBE and free:
+            if score >= MAYBE and free and _may_be_plate(reader, scene.image, quad):
                 entry["ignored"].append(quad.round(1).tolist())
                 ignored += 1
         found[scene.name] = entry
@@ -87,6 +90,15 @@ def _look(detector: Detector, image: np.ndarray) -> list[tuple[float, np.ndarray
     return [(d.score, d.quad) for d in detector.detect(Masker(zones).apply(frame))]
 
 
+def _may_be_plate(reader: Recogniser, image: np.ndarray, quad: np.ndarray) -> bool:
+    """Small and plate-like, or read with some confidence; all else goes on teaching "no plate"."""
+    if np.ptp(quad[:, 0]) < SMALL_PX:
+        return True
+    crop = PlateCrop(rectify(image, quad.astype(np.float32)), Detection(quad, 1.0), 0.0)
+    read = reader.read([crop])[0]
+    return read is not None and read.confidence >= READABLE and len(read.plate) >= 4
+
+
 def _fitted(quad: np.ndarray, box: np.ndarray) -> np.ndarray:
     """The quad, stretched so that its hull comes half-way to the labelled box."""
     low, span = quad.min(0), np.ptp(quad, axis=0)
@@ -105,7 +117,7 @@ def _arguments() -> argparse.Namespace:
     )
     photos = os.environ.get("ALPR_EDGE_PHOTOS")
     parser.add_argument("--photos", type=Path, default=photos and Path(photos), required=not photos)
-    parser.add_argument("--models", type=Path, required=True, help="folder of the exported detector")
+    parser.add_argument("--models", type=Path, required=True, help="folder of the exported models")
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()
 

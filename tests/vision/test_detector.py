@@ -14,7 +14,7 @@ from alpr_edge.exclusion.mask import MaskedFrame, Masker
 from alpr_edge.exclusion.zones import make_zones
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import Detection, Frame
-from alpr_edge.vision.detector import MAX_PLATES, Detector, decode
+from alpr_edge.vision.detector import MAX_PLATES, WINDOW_PX, Detector, cut_window, decode
 from alpr_edge.vision.models import load_model
 from alpr_edge.vision.recogniser import CROP_SIZE_PX, MARGIN, Recogniser, crop_plate, rectify
 
@@ -121,3 +121,47 @@ def test_reads_come_in_order_and_one_by_one_the_same(recogniser):
     together = recogniser.read(crops[:6])
     alone = [recogniser.read([crop])[0] for crop in crops[:6]]
     assert [r and r.plate for r in together] == [r and r.plate for r in alone]
+
+
+def test_a_window_puts_the_plate_in_its_middle_at_one_width():
+    """What is cut and where it lies agree: a point goes into the window and comes back."""
+    rng = np.random.default_rng(2)
+    image = np.zeros((480, 640, 3), np.uint8)
+    for _ in range(20):
+        width, x, y = rng.uniform(12, 300), rng.uniform(100, 540), rng.uniform(100, 380)
+        quad = np.array([[0, 0], [1, 0], [1, 0.5], [0, 0.5]], np.float32) * width + (x, y)
+        quad -= (width / 2, width / 4)
+        image[:] = 0
+        cx, cy = round(x), round(y)
+        image[cy - 2 : cy + 3, cx - 2 : cx + 3] = 255
+        out = np.zeros((*WINDOW_PX[::-1], 3), np.uint8)
+        origin, scale = cut_window(image, quad.astype(np.float32), out)
+        assert abs(width * scale - 72) < 0.1 or scale == 3.0
+        rows, cols = np.nonzero(out[..., 0] > 60)
+        seen = (np.array([cols.mean(), rows.mean()]) + 0.5) / scale + origin - 0.5
+        assert np.abs(seen - (cx, cy)).max() < 0.6
+
+
+def test_a_window_at_the_edge_or_outside_is_filled_with_grey():
+    image = np.full((100, 100, 3), 7, np.uint8)
+    out = np.zeros((*WINDOW_PX[::-1], 3), np.uint8)
+    far = np.array([[500, 500], [540, 500], [540, 520], [500, 520]], np.float32)
+    cut_window(image, far, out)
+    assert (out == 114).all()
+    corner = np.array([[-10, -5], [10, -5], [10, 5], [-10, 5]], np.float32)
+    cut_window(image, corner, out)
+    assert out[0, 0, 0] == 114
+    assert out[-1, -1, 0] == 7
+
+
+def test_the_second_look_is_bounded(detector):
+    """A picture full of plate-like things costs at most the bound's windows."""
+    rng = np.random.default_rng(4)
+    image = np.zeros((720, 1280, 3), np.uint8)
+    for y in range(20, 700, 40):
+        for x in range(20, 1200, 80):
+            image[y : y + 20, x : x + 45] = 230
+            image[y + 5 : y + 15, x + 4 : x + 40 : 5] = rng.integers(0, 60)
+    found = detector.detect(masked(image))
+    assert len(found) <= MAX_PLATES
+    assert list(found) == sorted(found, key=lambda d: -d.score)

@@ -10,7 +10,7 @@ import cv2
 
 from .designs import REGIONS
 from .photo import PARTS
-from .shards import contact_sheet, write_shard
+from .shards import beside, contact_sheet, write_shard
 
 _EXAMPLES = """examples (run from scripts/train):
   python -m plate_renderer shards --count 20000 --seed 1 --out shards
@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
                                  help="leave these parts out, to see what they are worth")
         else:
             command.add_argument("--corners", action="store_true", help="mark the corners")
+            command.add_argument("--beside", type=Path, metavar="PHOTOS",
+                                 help="real training crops on the right, to compare by eye")
     return parser
 
 
@@ -52,7 +54,10 @@ def main(argv: list[str] | None = None) -> int:
     if args.command == "shards":
         write_shard(args.out, args.seed, args.count, args.region, PARTS - set(args.without))
     else:
-        cv2.imwrite(str(args.out), contact_sheet(args.seed, region=args.region, marks=args.corners))
+        sheet = contact_sheet(args.seed, region=args.region, marks=args.corners)
+        if args.beside:
+            sheet = beside(sheet, args.beside, args.seed, args.region)
+        cv2.imwrite(str(args.out), sheet)
     return 0
 
 

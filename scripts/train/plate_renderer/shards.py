@@ -9,6 +9,7 @@ many plates were asked for.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -84,3 +85,32 @@ def contact_sheet(seed: int, grid: tuple[int, int] = (10, 8), region: str | None
     cells = [_cell(*render(seed, i, region), marks=marks) for i in range(grid[0] * grid[1])]
     rows = [np.hstack(cells[k : k + grid[1]]) for k in range(0, len(cells), grid[1])]
     return np.vstack(rows)
+
+
+def beside(
+    sheet: NDArray[np.uint8], photos: Path, seed: int, region: str | None
+) -> NDArray[np.uint8]:
+    """Return the sheet with as many real crops from `photos/train/crops` to its right.
+
+    Raises:
+        ValueError: there is no real crop of the region.
+    """
+    folder = photos / "train" / "crops"
+    with (folder / "world-scenes.csv").open(encoding="utf-8") as file:
+        entries = [e for e in csv.DictReader(file) if region in (None, e["region"])]
+    if not entries:
+        raise ValueError(f"there is no real crop of region {region}")
+    rows, columns = sheet.shape[0] // (SIZE[0] + 18), sheet.shape[1] // (SIZE[1] + 4)
+    rng = np.random.default_rng(seed)
+    cells = []
+    for k in range(rows * columns):
+        entry = entries[int(rng.integers(len(entries)))] if k >= len(entries) else entries[k]
+        image = cv2.imread(str(folder / entry["file"]))
+        cell = np.full((SIZE[0] + 18, SIZE[1] + 4, 3), 90, np.uint8)
+        cell[: SIZE[0], : SIZE[1]] = cv2.resize(image, SIZE[::-1], interpolation=cv2.INTER_AREA)
+        text = f"{entry['region']} {entry['text']}"
+        at = (2, SIZE[0] + 13)
+        cv2.putText(cell, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1)
+        cells.append(cell)
+    lines = [np.hstack(cells[k : k + columns]) for k in range(0, len(cells), columns)]
+    return np.hstack([sheet, np.vstack(lines)])
