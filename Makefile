@@ -110,18 +110,9 @@ lock: .venv-lock/.set-up ## the lock files anew from pyproject.toml (ARGS=--upgr
 	@touch $@
 
 RUNS ?= $(CURDIR)/runs
-TRAIN := cd scripts/train && ../../.venv-train/bin/python
-train: .venv-train/.set-up ## train both models anew into RUNS=runs (four hours on two cores)
+train: .venv-train/.set-up ## train both models anew into RUNS=runs (five hours on two cores; BF16=--bf16)
 	@test -n "$$ALPR_EDGE_PHOTOS" || { echo "set ALPR_EDGE_PHOTOS to the folder with train/" >&2; exit 2; }
-	$(TRAIN) -m plate_renderer shards --count 20000 --seed 11 --out "$(RUNS)/shards"
-	$(TRAIN) -m plate_renderer shards --count 20000 --seed 12 --out "$(RUNS)/shards"
-	$(TRAIN) -m plate_renderer shards --count 20000 --seed 13 --out "$(RUNS)/shards"
-	$(TRAIN) make_patches.py --count 900 --seed 5 --out "$(RUNS)/patches"
-	$(TRAIN) train_detector.py --out "$(RUNS)/detector" --minutes 90 --width 320 --height 256 --art "$(RUNS)/patches"
-	$(TRAIN) train_recogniser.py --out "$(RUNS)/reader" --shards "$(RUNS)/shards" --minutes 65 --batch 32 --lr 2e-3 --easy-samples 40000
-	$(TRAIN) calibrate.py --run "$(RUNS)/reader"
-	$(TRAIN) export.py detector --run "$(RUNS)/detector" --models "$(RUNS)/models" --fp32
-	$(TRAIN) export.py recogniser --run "$(RUNS)/reader" --models "$(RUNS)/models" --fp32
+	@scripts/train/retrain.sh "$(abspath $(RUNS))" "$(CURDIR)/.venv-train/bin/python"
 
 .venv-train/.set-up: requirements/train.lock pyproject.toml
 	@$(PYTHON) -m venv --clear .venv-train

@@ -2,8 +2,8 @@
 
     python scripts/train/calibrate.py --run runs/reader --photos DIR --shards runs/held-out-shards
 
-Each held-out crop, real or rendered, is seen several times with corners displaced as a detector errs.
-Written to `calibration.json` beside the checkpoint, which `export.py` puts into the model:
+Each held-out crop, real or rendered, is seen several times with corners displaced as a detector
+errs. Written to `calibration.json` beside the checkpoint, which `export.py` puts into the model:
 
 - the temperature that gives the characters the smallest negative log-likelihood
   (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2);

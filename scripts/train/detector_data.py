@@ -146,7 +146,11 @@ class Windows(IterableDataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
             scene = self.scenes[int(np.searchsorted(self.weights, rng.random()))]
             behind = self.negatives[rng.integers(len(self.negatives))]
             sample = window(
-                scene, rng, size, whole=rng.random() < 0.25, behind=behind if rng.random() < 0.6 else None
+                scene,
+                rng,
+                size,
+                whole=rng.random() < 0.25,
+                behind=behind if rng.random() < 0.6 else None,
             )
         if self.art and rng.random() < 0.35:
             swap(sample, self.art, rng)
@@ -173,8 +177,8 @@ def window(
 ) -> Sample:
     """A `size` (w, h) window of the scene, scaled and turned at random round one of its plates.
 
-    `whole`: about the whole scene instead, as the device sees it. `behind`: a picture without plates
-    that shows where the scene does not reach; else one colour does.
+    `whole`: about the whole scene instead, as the device sees it. `behind`: a picture without
+    plates that shows where the scene does not reach; else one colour does.
     """
     width, height = size
     h, w = scene.image.shape[:2]

@@ -3,8 +3,8 @@
     python scripts/train/mine_corners.py --models runs/detA-models --out runs/mined.json
 
 Most training plates are labelled by an upright box. Where the detector, seeing the scene and its
-mirror image, puts a quad that fills the box, that quad is taken as the plate's corners. Two kinds of
-places teach nothing from then on: a sure find where no box is (it may be a plate that nobody
+mirror image, puts a quad that fills the box, that quad is taken as the plate's corners. Two kinds
+of places teach nothing from then on: a sure find where no box is (it may be a plate that nobody
 labelled), and a box that a sure find meets only in part (some are drawn much too large). Reads
 `train/` only; held-out scenes are left as they are.
 """

@@ -1,6 +1,6 @@
 """Draw a training run's curves: losses, share right, held-out scores, over the samples seen.
 
-    python scripts/train/plot_curves.py runs/reader runs/detector --out curves.png
+python scripts/train/plot_curves.py runs/reader runs/detector --out curves.png
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     python scripts/train/read_scenes.py PHOTOS/us.jsonl --models runs/models > us.reads.jsonl
     python scripts/train/evaluate.py us.reads.jsonl --labels PHOTOS/us.jsonl
 
-`--held-out` reads only the training scenes that are never trained on: the ones to choose settings by.
+`--held-out` reads only the training scenes that are never trained on: the ones to choose settings
+by.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main() -> None:
         load_model(args.detector, folder=args.models),
         size_px=(args.width, args.height),
         min_score=args.min_score,
-        second_look=not args.one_look,
+        close_look=not args.one_look,
     )
     recogniser = Recogniser(
         load_model(args.recogniser, folder=args.models), use_grammar=not args.no_grammar
@@ -68,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--height", type=int, default=640)
     parser.add_argument("--min-score", type=float, default=0.3)
     parser.add_argument("--min-confidence", type=float, default=0.3)
-    parser.add_argument("--one-look", action="store_true", help="without the second look")
+    parser.add_argument("--one-look", action="store_true", help="without the close look")
     parser.add_argument("--no-grammar", action="store_true")
     parser.add_argument("--held-out", action="store_true", help="held-out training scenes only")
     return parser.parse_args()

@@ -154,7 +154,7 @@ def test_a_window_at_the_edge_or_outside_is_filled_with_grey():
     assert out[-1, -1, 0] == 7
 
 
-def test_the_second_look_is_bounded(detector):
+def test_the_close_look_is_bounded(detector):
     """A picture full of plate-like things costs at most the bound's windows."""
     rng = np.random.default_rng(4)
     image = np.zeros((720, 1280, 3), np.uint8)

@@ -38,12 +38,21 @@ def _parser() -> argparse.ArgumentParser:
                              help="only this region, such as us-ca, de, gb, br, mx")  # fmt: skip
         if name == "shards":
             command.add_argument("--count", type=int, default=20000, help="number of plates")
-            command.add_argument("--without", nargs="*", default=[], choices=sorted(PARTS),
-                                 help="leave these parts out, to see what they are worth")
+            command.add_argument(
+                "--without",
+                nargs="*",
+                default=[],
+                choices=sorted(PARTS),
+                help="leave these parts out, to see what they are worth",
+            )
         else:
             command.add_argument("--corners", action="store_true", help="mark the corners")
-            command.add_argument("--beside", type=Path, metavar="PHOTOS",
-                                 help="real training crops on the right, to compare by eye")
+            command.add_argument(
+                "--beside",
+                type=Path,
+                metavar="PHOTOS",
+                help="real training crops on the right, to compare by eye",
+            )
     return parser
 
 

@@ -1,9 +1,10 @@
 """The plate detector: a masked frame in, plates with four corners out.
 
-It looks twice with one model. The first look sees the whole frame, scaled down, and gives candidates.
-The second sees a small window round each, cut from the frame at its own resolution so that the plate
-has about the same width everywhere: it confirms or rejects the candidate and finds its corners more
-exactly. The number of windows is bounded, and so is the work on a crowded or hostile picture.
+It looks twice with one model. The first look sees the whole frame, scaled down, and gives
+candidates. The close look sees a small window round each, cut from the frame at its own resolution
+so that the plate has about the same width everywhere: it confirms or rejects the candidate and
+finds its corners more exactly. The number of windows is bounded, and so is the work on a crowded
+or hostile picture.
 
 It takes a `MaskedFrame` and nothing else: unmasked pixels cannot reach the model.
 """
@@ -34,17 +35,16 @@ OVERLAP = 0.4
 """Two boxes with a larger intersection over union are one plate."""
 
 CANDIDATE_SCORE = 0.12
-"""Weakest first finding that is looked at again."""
+"""Weakest first finding that is looked at closely."""
 
-MAX_SECOND_LOOKS = 12
+MAX_CLOSE_LOOKS = 12
 """Windows a frame at the most: together three quarters of the first look's pixels at 640×384."""
 
 WINDOW_PX = (160, 96)
-"""Width and height of the window of the second look."""
+"""Width and height of the window of the close look."""
 
 WINDOW_PLATE_PX = 72.0
-"""Width that a plate is brought to in it. Both: `scripts/train/tune_second_look.py`, on held-out
-training scenes, 2026-11."""
+"""Width that a plate is brought to in it: in the middle of the widths that training saw."""
 
 MAX_ENLARGEMENT = 3.0
 """A plate of few pixels gains nothing from being drawn larger than this."""
@@ -57,7 +57,7 @@ class Detector:
         model: a detector model: `(1, H, W, 3)` uint8 BGR → `(1, 9, H/8, W/8)`.
         size_px: width and height, multiples of 32, that the frame is scaled to fit into.
         min_score: detections below it are not reported.
-        second_look: look again at each candidate; without it, the first look alone.
+        close_look: look closely at each candidate; without it, the first look alone.
     """
 
     def __init__(
@@ -66,21 +66,21 @@ class Detector:
         *,
         size_px: tuple[int, int] = (640, 640),
         min_score: float = 0.3,
-        second_look: bool = True,
+        close_look: bool = True,
     ) -> None:
         self._model = model
         self._size_px = size_px
         self._min_score = min_score
-        self._second_look = second_look
+        self._close_look = close_look
         self._canvas: Image = np.zeros((0, 0, 3), np.uint8)
-        self._windows: Image = np.zeros((MAX_SECOND_LOOKS, *WINDOW_PX[::-1], 3), np.uint8)
+        self._windows: Image = np.zeros((MAX_CLOSE_LOOKS, *WINDOW_PX[::-1], 3), np.uint8)
 
     def detect(self, frame: MaskedFrame) -> tuple[Detection, ...]:
         """Plates in the frame, best first, in the frame's pixels."""
-        floor = min(CANDIDATE_SCORE, self._min_score) if self._second_look else self._min_score
+        floor = min(CANDIDATE_SCORE, self._min_score) if self._close_look else self._min_score
         scores, quads = self._look(frame.image, floor)
-        if self._second_look:
-            scores, quads = self._look_again(frame.image, scores, quads)
+        if self._close_look:
+            scores, quads = self._look_closely(frame.image, scores, quads)
             good = scores >= self._min_score
             scores, quads = scores[good], quads[good]
         return tuple(Detection(q, float(s)) for q, s in zip(quads, scores, strict=True))
@@ -92,11 +92,11 @@ class Detector:
         raw = self._model.run(self._fit(image, scale)[None])[0][0]
         scores, quads = decode(raw, _logit(floor))
         step = np.array([width, height], np.float32) / _scaled(width, height, scale)
-        return scores, quads * step
+        return scores, np.asarray(quads * step, np.float32)
 
-    def _look_again(self, image: Image, scores: Floats, quads: Floats) -> tuple[Floats, Floats]:
+    def _look_closely(self, image: Image, scores: Floats, quads: Floats) -> tuple[Floats, Floats]:
         """The candidates as their windows show them; those beyond the bound stay as they were."""
-        count = min(len(scores), MAX_SECOND_LOOKS)
+        count = min(len(scores), MAX_CLOSE_LOOKS)
         if not count:
             return scores, quads
         places = [cut_window(image, quads[i], self._windows[i]) for i in range(count)]
@@ -166,7 +166,9 @@ def cut_window(image: Image, quad: Quad, out: Image) -> tuple[NDArray[np.float32
     shrink = scale if scale < 0.7 else 1.0
     if shrink < 1.0:
         part = np.asarray(
-            cv2.resize(part, _scaled(right - left, bottom - top, shrink), interpolation=cv2.INTER_AREA),
+            cv2.resize(
+                part, _scaled(right - left, bottom - top, shrink), interpolation=cv2.INTER_AREA
+            ),
             np.uint8,
         )
     # Pixel centres: window = (picture + 0.5 - origin) * scale - 0.5, through the shrunken part.

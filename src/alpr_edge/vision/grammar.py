@@ -1,9 +1,10 @@
 """Serial grammars as a soft prior: what a region's plates may say helps where pixels do not decide.
 
-The patterns come with the model (`grammar` in its metadata: region → patterns of `A` letter and `9`
-digit). A text outside every pattern is never excluded: vanity plates, old series and regions without
-patterns stay readable; it only needs the pixels to be surer. Where O and 0, or I and 1, cannot be
-told apart by shape, the pattern decides; where none matched, the place is reported as ambiguous.
+The patterns come with the model (`grammar` in its metadata: region → patterns of `A` letter and
+`9` digit). A text outside every pattern is never excluded: vanity plates, old series and regions
+without patterns stay readable; it only needs the pixels to be surer. Where O and 0, or I and 1,
+cannot be told apart by shape, the pattern decides; where none matched, the place is reported as
+ambiguous.
 
 Pure: numbers in, numbers out.
 """

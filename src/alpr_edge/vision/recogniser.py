@@ -145,8 +145,9 @@ class Recogniser:
 class Calibration:
     """How sure a read is, from the logarithm of the product of its characters' probabilities.
 
-    `confidence = 1 / (1 + exp(-(offset + slope * log(-total))))`, slope below 0: Platt's scaling on the logarithm of
-    the surprise. Source: Platt 1999; fitted on held-out training crops by `calibrate.py`.
+    `confidence = 1 / (1 + exp(-(offset + slope * log(-total))))`, slope below 0: Platt's scaling
+    on the logarithm of the surprise. Source: Platt 1999; fitted on held-out training crops by
+    `scripts/train/calibrate.py`.
     """
 
     offset: float
@@ -181,7 +182,9 @@ def _seen(image: Image, view: tuple[float, float]) -> Image:
     zoom, slant = view
     width, height = CROP_SIZE_PX
     x, y = width / 2 - 0.5, height / 2 - 0.5
-    matrix = np.array([[zoom, slant, x - zoom * x - slant * y], [0, zoom, y - zoom * y]], np.float32)
+    matrix = np.array(
+        [[zoom, slant, x - zoom * x - slant * y], [0, zoom, y - zoom * y]], np.float32
+    )
     return np.asarray(
         cv2.warpAffine(image, matrix, CROP_SIZE_PX, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )

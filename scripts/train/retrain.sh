@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Everything anew, as the shipped models were made: `make train` calls it. About five hours on two
+# quiet cores, in this order. A step whose result is there is passed over; a training that was
+# interrupted goes on from its last checkpoint (call it again).
+#
+#   retrain.sh RUNS PYTHON       RUNS: folder of shards, checkpoints and models
+#   BF16=--bf16                  on processors that have it (avx512_bf16, amx): nearly twice as fast
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+runs=$1 python=$2
+mkdir -p "$runs"
+
+shards() { # SEED COUNT [REGION]
+  [ -e "$runs/shards/labels-$1.jsonl" ] ||
+    "$python" -m plate_renderer shards --seed "$1" --count "$2" ${3:+--region "$3"} --out "$runs/shards"
+}
+
+echo "== rendered plates (120,000), signs, a shard for calibration"
+shards 21 25000; shards 22 25000; shards 32 30000
+shards 31 12000 br; shards 33 4000 gb; shards 34 4000 de; shards 35 2500 fr; shards 36 2500 it
+shards 37 2500 es; shards 38 2500 nl; shards 39 2000 pl; shards 40 4000 us-ny; shards 41 5000 us-ca
+shards 42 1500 eu-ro
+[ -e "$runs/held-out/labels-99.jsonl" ] ||
+  "$python" -m plate_renderer shards --seed 99 --count 1500 --out "$runs/held-out"
+[ -e "$runs/patches" ] || "$python" make_patches.py --count 4000 --seed 5 --out "$runs/patches"
+[ -e "$runs/signs" ] || "$python" make_patches.py --kind signs --count 700 --seed 6 --out "$runs/signs"
+
+echo "== recogniser, 98 minutes"
+"$python" train_recogniser.py --out "$runs/reader" --shards "$runs/shards" --minutes 98 --batch 64 \
+  --lr 2e-3 --real-share 0.35 --easy-samples 60000 --seed 1 ${BF16:-}
+"$python" calibrate.py --run "$runs/reader" --shards "$runs/held-out"
+"$python" export.py recogniser --run "$runs/reader" --models "$runs/first"
+
+echo "== detector, first round, 28 minutes"
+"$python" train_detector.py --out "$runs/detector-1" --minutes 28 --lr 2.5e-3 --seed 1 \
+  --art "$runs/patches" --signs "$runs/signs" ${BF16:-}
+"$python" export.py detector --run "$runs/detector-1" --models "$runs/first" --fp32
+[ -e "$runs/mined.json" ] || "$python" mine_corners.py --models "$runs/first" --out "$runs/mined.json"
+
+echo "== detector, second round, 62 minutes"
+"$python" train_detector.py --out "$runs/detector-2" --start "$runs/detector-1/last.pt" --minutes 62 \
+  --lr 1.8e-3 --seed 3 --mined "$runs/mined.json" --art "$runs/patches" --signs "$runs/signs" ${BF16:-}
+
+echo "== models, int8"
+"$python" export.py detector --run "$runs/detector-2" --models "$runs/models"
+"$python" export.py recogniser --run "$runs/reader" --models "$runs/models"
+"$python" plot_curves.py "$runs/reader" "$runs/detector-1" "$runs/detector-2" --out "$runs/curves.png"
+echo "done: $runs/models"
