@@ -153,8 +153,9 @@ def _quantise(plain: Path, args: argparse.Namespace, folder: Path) -> onnx.Model
     detector = args.kind == "detector"
     arrays = _frames(args.photos) if detector else _crops(args.photos)
     convolutions = [n.name for n in graph.node if n.op_type == "Conv"]
-    # The last convolutions give pixels and logits: they stay in full precision.
-    last = convolutions[-2:] if detector else []
+    # The last convolutions give pixels and logits, the first sees single pixels of small plates:
+    # they stay in full precision.
+    plain_ones = [convolutions[0], *convolutions[-2:]] if detector else []
     quantize_static(
         str(ready),
         str(done),
@@ -167,7 +168,7 @@ def _quantise(plain: Path, args: argparse.Namespace, folder: Path) -> onnx.Model
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod.MinMax,
-        nodes_to_exclude=last,
+        nodes_to_exclude=plain_ones,
         # Seven bits of weight: without VNNI, AVX2's 16-bit sums of U8×S8 products overflow at eight
         # (ONNX Runtime, "Quantize ONNX models", section on data type selection).
         reduce_range=True,

@@ -113,7 +113,7 @@ def embedding(width: int, name: str = "embedding") -> list:
         (tiny(outputs=embedding(512)), "outputs are plates, embedding"),
         (
             tiny(outputs=[helper.make_tensor_value_info("plates", 1, [1, 128, "r", "c"])]),
-            "output plates is (1, 128, r, c), declared is (1, 9, cells, cells)",
+            "output plates is (1, 128, r, c), declared is (n, 9, cells, cells)",
         ),
         (tiny(outputs=[helper.make_tensor_value_info("plates", 1, [1, 9])]), "declared is"),
         (tiny(outputs=[helper.make_tensor_value_info("plates", 7, [1, 9, 4, 4])]), "type 7"),

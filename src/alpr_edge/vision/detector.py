@@ -34,11 +34,11 @@ MAX_PLATES = 64
 OVERLAP = 0.4
 """Two boxes with a larger intersection over union are one plate."""
 
-CANDIDATE_SCORE = 0.12
+CANDIDATE_SCORE = 0.2
 """Weakest first finding that is looked at closely."""
 
-MAX_CLOSE_LOOKS = 12
-"""Windows a frame at the most: together three quarters of the first look's pixels at 640×384."""
+MAX_CLOSE_LOOKS = 8
+"""Windows a frame at the most: together half of the first look's pixels at 640×384."""
 
 WINDOW_PX = (160, 96)
 """Width and height of the window of the close look."""

@@ -28,7 +28,7 @@ SLOTS = 10
 SURE = 0.8
 """A plate whose weakest slot is less sure is looked at again."""
 
-VIEWS = ((0.95, 0.0), (1.06, 0.0), (1.0, 0.12), (1.0, -0.12))
+VIEWS = ((0.96, 0.08), (1.06, -0.08))
 """Zoom and slant of the looks at a doubtful plate: about a detector's error at its corners."""
 
 MAX_DOUBTFUL = 8
