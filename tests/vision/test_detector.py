@@ -137,9 +137,10 @@ def test_a_window_puts_the_plate_in_its_middle_at_one_width():
         out = np.zeros((*WINDOW_PX[::-1], 3), np.uint8)
         origin, scale = cut_window(image, quad.astype(np.float32), out)
         assert abs(width * scale - 72) < 0.1 or scale == 3.0
-        rows, cols = np.nonzero(out[..., 0] > 60)
+        rows, cols = np.nonzero(out[..., 0] > 127)
         seen = (np.array([cols.mean(), rows.mean()]) + 0.5) / scale + origin - 0.5
-        assert np.abs(seen - (cx, cy)).max() < 0.6
+        # Half a pixel of the window, or of the frame where that is coarser.
+        assert np.abs(seen - (cx, cy)).max() < max(0.6, 0.5 / scale)
 
 
 def test_a_window_at_the_edge_or_outside_is_filled_with_grey():

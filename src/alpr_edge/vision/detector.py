@@ -155,8 +155,9 @@ def cut_window(image: Image, quad: Quad, out: Image) -> tuple[NDArray[np.float32
     scale = min(WINDOW_PLATE_PX / width, MAX_ENLARGEMENT)
     size = np.array(out.shape[1::-1], np.float32)
     origin = np.asarray((low + high) / 2 - size / (2 * scale), np.float32)
-    x0, y0 = np.floor(origin).astype(int)
-    x1, y1 = np.ceil(origin + size / scale).astype(int)
+    # Two pixels more than are seen: the edge is interpolated from the picture, where there is one.
+    x0, y0 = np.floor(origin).astype(int) - 2
+    x1, y1 = np.ceil(origin + size / scale).astype(int) + 2
     left, top = max(x0, 0), max(y0, 0)
     right, bottom = min(x1, image.shape[1]), min(y1, image.shape[0])
     if right - left < 2 or bottom - top < 2:

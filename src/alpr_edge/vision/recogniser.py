@@ -169,7 +169,10 @@ class _Product:
 
 def _calibration(written: str) -> Calibration | _Product:
     value = json.loads(written)
-    return _Product() if value is None else Calibration(float(value[0]), float(value[1]))
+    if value is None:
+        return _Product()
+    offset, slope = value
+    return Calibration(float(offset), float(slope))
 
 
 def _doubtful(characters: Floats) -> NDArray[np.bool_]:
