@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,7 +58,7 @@ class View:
         return [(report.state, report.may_read) for report in reports]
 
 
-def whole_day(step_s: float) -> dict[str, object]:
+def whole_day(step_s: float) -> dict[str, Any]:
     """Every `step_s` of 24 hours with fog and rain; half a second apart for the watch."""
     day = Day(DayConfig(3, *SIZE, rain_hours=(13.0, 15.0), fog_hours=(4.0, 9.0)))
     view = View(make_zones(mask_polygons(day.camera), size_px=SIZE, band_px=8, digest="battery"))
@@ -68,9 +69,9 @@ def whole_day(step_s: float) -> dict[str, object]:
         round(n * step_s / 3600, 2) for n, (_, reads) in enumerate(states) if n > 1 and not reads
     ]
     found, late = 0, []
-    for hour in range(0, 24, 3):
-        for how in SHIFTS:
-            elsewhere = Day(day.config, turned(day.camera, **how))
+    for how in SHIFTS:
+        elsewhere = Day(day.config, turned(day.camera, **how))
+        for hour in range(0, 24, 3):
             frames = ((day if n < 6 else elsewhere).frame(hour + 0.5, n) for n in range(16))
             after = view.states(reference, frames)[6:]
             if after[-1][0] in STOPPED:

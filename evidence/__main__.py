@@ -1,7 +1,7 @@
 """`make evidence`: the whole exclusion battery, and a signed report of it in out/evidence.
 
     python -m evidence [--out FOLDER] [--cases 2000] [--touching 2000] [--grid quick|full]
-                       [--key PEM] [--only street grid pixels]
+                       [--key PEM] [--only street grid pixels view]
 
 `ALPR_EDGE_PHOTOS` names the real photos for N1; without it the street's frames alone are used, and
 the report says so. An interrupted street battery goes on where it stopped.
@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
+from bench.view_battery import whole_day
 
 import alpr_edge
 from alpr_edge.simulator.street import Street, StreetConfig
@@ -45,9 +46,9 @@ def main() -> int:
     parser.add_argument("--touching", type=int, default=2000, help="vehicles of N2 (2000)")
     parser.add_argument("--grid", choices=("quick", "full"), default="quick")
     parser.add_argument("--key", type=Path, help="Ed25519 private key, PEM; else one for this run")
-    parser.add_argument("--only", nargs="+", choices=("street", "grid", "pixels"))
+    parser.add_argument("--only", nargs="+", choices=("street", "grid", "pixels", "view"))
     args = parser.parse_args()
-    wanted = args.only or ["street", "grid", "pixels"]
+    wanted = args.only or ["street", "grid", "pixels", "view"]
     cv2.setNumThreads(1)
     began = datetime.now(UTC)
     sections = []
@@ -57,6 +58,8 @@ def main() -> int:
         sections.append(street(args.out / "street.jsonl", args.touching))
     if "grid" in wanted:
         sections.append(grid(full=args.grid == "full"))
+    if "view" in wanted:
+        sections.append(view())
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "report.html"
     path.write_text(report.as_html("Evidence for exclusion", facts(began), sections), "utf-8")
@@ -98,6 +101,20 @@ def pixels(cases: int) -> Section:
         not found.different,
         [f"{found.pixels} masked pixels were changed; {found.reads} reads stood beside the masks."],
         [(("content under the mask", "cases"), list(found.cases.items()))],
+    )
+
+
+def view() -> Section:
+    """N7 on a simulated day, every minute of it."""
+    found = whole_day(60.0)
+    stops, late = found["false_stops_at_hours"], found["not_told"]
+    return Section(
+        "N7: a camera that moved stops, changing light does not",
+        f"{found['told_within_5_s']} of {found['shifts']} shifts were told within 5 s; "
+        f"reading stopped at {len(stops)} of {found['looks']} glances of 24 hours",
+        not stops and not late,
+        [f"Not told: {', '.join(late) or 'none'}. False stops at (hours): {stops or 'none'}."],
+        [(("state", "glances"), list(found["states"].items()))],
     )
 
 
