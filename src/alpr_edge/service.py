@@ -84,6 +84,8 @@ class Judge(Protocol):
 
     def judge(self, frame_px: tuple[int, int] | None) -> Verdict: ...
 
+    def noted(self, *, may_read: bool, view: str, self_test: str) -> None: ...
+
 
 def refusal(verdict: Verdict) -> ExclusionError:
     """The error of a verdict against reading: the code of the first reason, and all of them."""
@@ -226,6 +228,9 @@ class Service:
             at = None if test.at is None else test.at.isoformat()
             tested = {"state": test.state.value, "finding": finding, "at": at}
         self._health.guarded(told, tested)
+        self._guard.noted(
+            may_read=guards.may_read, view=view.state.value, self_test=tested["state"]
+        )
         last, self._guards = self._guards, (view.state.value, tested["state"])
         if last != self._guards:
             level = logging.INFO if guards.may_read else logging.WARNING

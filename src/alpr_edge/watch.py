@@ -248,6 +248,7 @@ class Guard:
         self._stamp: tuple[int, ...] = ()
         self._clock_says = ""
         self._last: Verdict | None = None
+        self._guards: dict[str, Any] = {"may_read": True, "view": "unwatched", "self_test": "none"}
         # What other rooms find; they replace it.
         self.view = ViewFacts(*unit)
         self.self_test = software.self_test
@@ -289,6 +290,17 @@ class Guard:
             self._tell(verdict)
         return verdict
 
+    def noted(self, *, may_read: bool, view: str, self_test: str) -> None:
+        """What the pipeline's own guards, which need frames, say; told with the verdict.
+
+        They are enforced in `pipeline.Pipeline.step`, before anything looks.
+        """
+        told = {"may_read": may_read, "view": view, "self_test": self_test}
+        if told != self._guards:
+            self._guards = told
+            if self._last is not None:
+                self._tell(self._last)
+
     def _look(self) -> None:
         stamp = self._source.stamp()
         if stamp != self._stamp or not stamp or self.masks.zones is None:
@@ -316,6 +328,7 @@ class Guard:
                 {"code": str(s.reason), "what": s.detail, "hint": s.hint} for s in verdict.stops
             ],
             "waived": [{"code": str(s.reason), "what": s.detail} for s in verdict.waived],
+            "guards": self._guards,
             "masks": {
                 "digest": self.masks.facts.digest,
                 "number": self.masks.number,

@@ -22,7 +22,8 @@ from alpr_edge.authority.record import MaskRecord, record_payload
 from alpr_edge.authority.rules import Unit
 from alpr_edge.authority.store import MaskStore
 from alpr_edge.capture.still import StillSource
-from alpr_edge.delivery.clocks import SetClocks
+from alpr_edge.cli import main
+from alpr_edge.delivery.clocks import SetClocks, SystemClocks
 from alpr_edge.delivery.courier import Courier, CourierSettings
 from alpr_edge.delivery.encoding import cloudevents
 from alpr_edge.delivery.event import Provenance, UsageTerms
@@ -312,6 +313,30 @@ def test_with_everything_in_order_it_reads(tmp_path: Path) -> None:
         "number": 1,
         "signed": True,
     }
+
+
+def test_the_status_tells_what_the_pipelines_own_guards_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Bench(tmp_path)
+    bench.build(exit_on_stop=True).run()
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["guards"]["may_read"]
+    assert status["phase"] == "reading"
+    bench.guard.noted(may_read=False, view="moved", self_test="passed")
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["guards"] == {"may_read": False, "view": "moved", "self_test": "passed"}
+    # The bench's clocks are set by hand: let it look as if told just now.
+    system = SystemClocks()
+    status |= {"told_boot_s": system.boot_s(), "boot_id": system.boot_id()}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    config = tmp_path / "device.toml"
+    config.write_text(
+        '[device]\nid = "u"\nsite = "s"\n[source]\nkind = "street"\n[exclusion]\n'
+        'mask_file = "m.json"\n[mqtt]\nhost = "127.0.0.1"\n[run]\nstatus_file = "status.json"\n'
+    )
+    assert main(["status", "--config", str(config)]) == 3
+    assert "view: moved" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("reason", CAUSES)

@@ -51,7 +51,7 @@ def call(args: argparse.Namespace) -> int:
         age_s = clocks.boot_s() - float(status["told_boot_s"])
         fresh = status["boot_id"] == clocks.boot_id() and 0 <= age_s < STALE_S
         lines = list(_lines(status))
-        reads = status["phase"] == "reading"
+        reads = status["phase"] == "reading" and status["guards"]["may_read"]
     except (ValueError, KeyError, TypeError):
         print(f"not running: {path} is damaged")
         return 1
@@ -63,11 +63,13 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _lines(status: dict[str, Any]) -> Any:
-    masks = status["masks"]
+    masks, guards = status["masks"], status["guards"]
     yield f"{status['phase']}, told at {status['told_at']}"
     for stop in status["stops"]:
         yield f"  stopped: {stop['what']} [{stop['code']}] ({stop['hint']})"
     for stop in status["waived"]:
         yield f"  not enforced here: {stop['what']} [{stop['code']}]"
+    doubt = "" if guards["may_read"] else "; nothing is read until both allow it"
+    yield f"  view: {guards['view']}, self-test: {guards['self_test']}{doubt}"
     signed = "signed" if masks["signed"] else "not signed"
     yield f"  masks: number {masks['number']}, {signed}, {masks['digest'][:16] or 'none'}"
