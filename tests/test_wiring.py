@@ -34,18 +34,26 @@ def engine(folder: Path, sections: str) -> Engine:
     return Engine(parse(text, source="test", folder=str(folder)))
 
 
-@pytest.fixture
-def measured(tmp_path: Path) -> Path:
-    """A folder whose recogniser carries a table of thresholds, listed as it is."""
-    shutil.copy(models_folder() / "detector.onnx", tmp_path)
+def models_with(folder: Path, thresholds: str | None) -> None:
+    """The shipped models, listed, the recogniser with this table of thresholds or with none."""
+    shutil.copy(models_folder() / "detector.onnx", folder)
     model = onnx.load(models_folder() / "recogniser.onnx")
-    model.metadata_props.add(key="thresholds", value='{"0.95": 0.61, "0.99": 0.93}')
-    (tmp_path / "recogniser.onnx").write_bytes(model.SerializeToString())
+    kept = [prop for prop in model.metadata_props if prop.key != "thresholds"]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    if thresholds is not None:
+        model.metadata_props.add(key="thresholds", value=thresholds)
+    (folder / "recogniser.onnx").write_bytes(model.SerializeToString())
     entries = [
         {"file": p.name, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()}
-        for p in tmp_path.glob("*.onnx")
+        for p in folder.glob("*.onnx")
     ]
-    (tmp_path / "manifest.json").write_text(json.dumps({"models": entries}))
+    (folder / "manifest.json").write_text(json.dumps({"models": entries}))
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Path:
+    models_with(tmp_path, '{"0.95": 0.61, "0.99": 0.93}')
     return tmp_path
 
 
@@ -66,7 +74,9 @@ def test_a_wanted_precision_becomes_the_measured_threshold(measured, line, expec
 
 
 def test_without_measurements_the_wanted_precision_is_the_threshold(tmp_path, caplog):
-    assert engine(tmp_path, '[recogniser]\nprecision = "strict"').min_confidence == 0.99
+    models_with(tmp_path, None)
+    sections = '[recogniser]\nmodel = "recogniser.onnx"\nprecision = "strict"'
+    assert engine(tmp_path, sections).min_confidence == 0.99
     assert "no table of thresholds" in caplog.text
 
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alpr_edge.capture.gnss import GnssSource, ScriptedGnss
@@ -108,6 +108,7 @@ fields = st.text("0123456789.,-ANSEWVMT", max_size=60)
 kinds = st.sampled_from(["GPGGA", "GNRMC", "GPGST", "GPHDT", "GPTHS", "PUBX", "GPGSV", "XX", ""])
 
 
+@example([("GPTHS", "")])
 @given(st.lists(st.tuples(kinds, fields) | st.binary(max_size=60), max_size=8))
 def test_any_bytes_are_survived(parts: list[tuple[str, str] | bytes]) -> None:
     reader = NmeaFixes()

@@ -71,7 +71,7 @@ class NmeaFixes:
         kind = message.msgID
         if kind in ("HDT", "THS"):
             value = _number(message, "headingT" if kind == "HDT" else "headt")
-            if kind == "THS" and message.mi != "A":
+            if kind == "THS" and getattr(message, "mi", None) != "A":
                 value = None  # estimated, manual, simulated or void
             self._heading = None if value is None else (value, taken_ns)
             return None
@@ -92,7 +92,7 @@ class NmeaFixes:
     def _fix(self, epoch: _Epoch, taken_ns: int) -> GnssFix:
         lon, lat = _number(epoch.gga, "lon"), _number(epoch.gga, "lat")
         quality = _number(epoch.gga, "quality")
-        says = epoch.rmc.status == "A" and quality in _SOLUTIONS
+        says = getattr(epoch.rmc, "status", None) == "A" and quality in _SOLUTIONS
         if lon is None or lat is None or not says:
             return _nowhere(taken_ns)
         speed = _number(epoch.rmc, "spd")
