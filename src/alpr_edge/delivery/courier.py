@@ -196,7 +196,8 @@ class Courier:
         self._stop()
         end = time.monotonic() + timeout_s
         self.pump()
-        while self._left() and time.monotonic() < end:
+        # An answer is waited for, too: that of the order to stop is made while the service ends.
+        while (self._left() or self._asked) and time.monotonic() < end:
             if self._link.state.phase in (Phase.IDLE, Phase.WAITING, Phase.CLOSED):
                 break
             self.pump(min(0.05, timeout_s))
