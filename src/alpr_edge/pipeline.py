@@ -161,6 +161,13 @@ class Pipeline:
         last = self._gate.shutdown(self._tracker.finish())
         return self._hold.destroy(last)
 
+    def test_now(self) -> bool:
+        """Have a self-test run with the next frames; False where the pipeline has none."""
+        if self._tester is None:
+            return False
+        self._tester.ask()
+        return True
+
     @property
     def mask_digest(self) -> str:
         """The mask record that it applies."""

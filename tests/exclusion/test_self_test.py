@@ -166,6 +166,18 @@ def test_it_runs_again_on_schedule() -> None:
     assert eyes.tests == 3
 
 
+def test_one_that_is_asked_for_runs_at_once_and_only_once() -> None:
+    eyes = Eyes()
+    tester, masker = run(eyes, 3), Masker(eyes.zones)
+    assert eyes.tests == 1
+    tester.ask()
+    eyes.sees[Place.INSIDE] = 1
+    for number in range(3, 12):
+        tester.advance(masker.apply(live(number)))
+    assert eyes.tests == 2
+    assert tester.report.finding is Finding.INSIDE
+
+
 @pytest.mark.parametrize(
     ("polygons", "places"),
     [

@@ -110,7 +110,12 @@ class SelfTester:
         self._due_ns: int | None = None
         self._tries = 0
         self._seed = 0
+        self._asked = False
         self.report = SelfTestReport()
+
+    def ask(self) -> None:
+        """Have a test begin with the next frame, due or not. Safe from another thread."""
+        self._asked = True
 
     def advance(self, live: MaskedFrame) -> SelfTestReport:
         """Do the next station, if a test is running or due. Leaves `live` as it is.
@@ -120,7 +125,7 @@ class SelfTester:
         """
         run, self._run = self._run, None
         if run is None:
-            if self._due_ns is None or live.taken_ns >= self._due_ns:
+            if self._asked or self._due_ns is None or live.taken_ns >= self._due_ns:
                 self._run = self._begin(live)
         elif run.found is None:
             run.found = self._stations.find(run.masked)
@@ -154,6 +159,7 @@ class SelfTester:
         if finding is not None:
             self._fail(finding, run.masked, count, now_ns)
             return
+        self._asked = False
         self._due_ns = now_ns + self._schedule.every_ns
         if self.report.finding in (None, Finding.OUTSIDE):
             self._tell(SelfTest.PASSED, None, run.masked, count)
@@ -161,6 +167,7 @@ class SelfTester:
     def _fail(
         self, finding: Finding, frame: MaskedFrame, count: _Count, now_ns: int | None = None
     ) -> None:
+        self._asked = False
         self._due_ns = (frame.taken_ns if now_ns is None else now_ns) + self._schedule.again_ns
         # What showed something behind a mask outweighs a plate that was not read.
         if finding is Finding.OUTSIDE and self.report.finding not in (None, Finding.OUTSIDE):
