@@ -82,6 +82,11 @@ class Judge(Protocol):
         """Names the masks that the last verdict was about."""
         ...
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether other masks have come into force since that verdict."""
+        ...
+
     def judge(self, frame_px: tuple[int, int] | None) -> Verdict: ...
 
     def noted(self, *, may_read: bool, view: str, self_test: str) -> None: ...
@@ -158,6 +163,14 @@ class Service:
         self._stopping = True
         self._source.stop()
 
+    def test_now(self) -> bool:
+        """Have a self-test run with the next frames; False: nothing is set up that could be tested.
+
+        Safe from another thread. Reading goes on or stays closed as the latest result has it.
+        """
+        pipeline = self._pipeline
+        return pipeline is not None and pipeline.test_now()
+
     def run(self, *, drain_s: float = 5.0) -> int:
         """Run to the end of the source or until `stop`.
 
@@ -178,7 +191,9 @@ class Service:
                 if self._stopping:
                     break
                 self._step(frame)
-            if self._pipeline is not None:
+            if self._guard.is_outdated:
+                self._abandon()
+            elif self._pipeline is not None:
                 self._hand_over(self._pipeline.finish())
         except AlprEdgeError as err:
             ended_by = err
@@ -213,6 +228,11 @@ class Service:
         self._health.frame(time.monotonic())
         self._record.frame()
         self._note(result.guards)
+        if self._guard.is_outdated:
+            # Other masks came while this frame was looked at: not even it is judged under the old.
+            self._hand_over(_nothing_released(result.gate))
+            self._abandon()
+            return
         events = self._hand_over(result.gate)
         if self._observer is not None:
             self._observer(result, events)
@@ -245,7 +265,7 @@ class Service:
         if self._pipeline is None:
             return
         last, self._pipeline = self._pipeline.finish(), None
-        self._hand_over(GateStep((), last.drops + (Drop(DropReason.STOPPED),) * len(last.released)))
+        self._hand_over(_nothing_released(last))
 
     def _hand_over(self, step: GateStep) -> tuple[Event, ...]:
         events: list[Event] = []
@@ -281,3 +301,7 @@ class Service:
             _log.error("a frame could not be read", extra={"code": err.code})
         if self._failures >= MAX_FAILURES_IN_A_ROW:
             raise err
+
+
+def _nothing_released(step: GateStep) -> GateStep:
+    return GateStep((), step.drops + (Drop(DropReason.STOPPED),) * len(step.released))

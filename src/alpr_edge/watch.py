@@ -1,7 +1,7 @@
 """Edge: gathers the facts that the interlock judges, and tells its verdict.
 
-`Guard` is what `service` asks before every frame: it looks at the mask record on disk (again when
-it changes, at most once a second), the clocks, and what was found at the start about configuration
+`Guard` is what `service` asks before every frame: it looks at the mask record on disk (again as
+soon as it changes), the clocks, and what was found at the start about configuration
 and models; lets `exclusion.interlock` judge; and writes status file and log when the verdict
 changes. It decides nothing itself.
 """
@@ -265,10 +265,16 @@ class Guard:
         """Names the masks that the last verdict was about."""
         return self.masks.facts.digest
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the masks on disk are no longer the ones that the last verdict was about."""
+        return self._looked_ns is not None and self._source.stamp() != self._stamp
+
     def judge(self, frame_px: tuple[int, int] | None) -> Verdict:
         """Whether a frame of this width and height may be read now; before the first: `None`."""
         now_ns = self._monotonic_ns()
-        if self._looked_ns is None or now_ns - self._looked_ns >= _LOOK_AGAIN_NS:
+        due = self._looked_ns is None or now_ns - self._looked_ns >= _LOOK_AGAIN_NS
+        if due or self.is_outdated:
             self._looked_ns = now_ns
             self._look()
         view = self.view

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from alpr_edge.authority.store import MaskStore
     from alpr_edge.capture.port import FrameSource
     from alpr_edge.config.models import DeviceConfig, FilePath
+    from alpr_edge.delivery.clocks import Clocks
     from alpr_edge.delivery.event import LedgerPosition
     from alpr_edge.ledger.setup import LedgerKit
     from alpr_edge.service import Observer, Service
@@ -197,6 +198,7 @@ def make_service(
     environment: Mapping[str, str] = os.environ,
     observer: Observer | None = None,
     source: FrameSource | None = None,
+    clocks: Clocks | None = None,
 ) -> Service:
     """The whole device, ready to run.
 
@@ -205,6 +207,7 @@ def make_service(
         environment: holds the secrets that the configuration names.
         observer: sees every step.
         source: instead of the configured one.
+        clocks: of delivery and commands, instead of the kernel's.
 
     Raises:
         AlprEdgeError: whatever is missing or wrong; nothing has been read then.
@@ -214,7 +217,9 @@ def make_service(
 
     kit = open_kit(config, lambda: mqtt_settings(config, environment))
     try:
-        return _make_service(config, check or SignatureCheck(), environment, observer, source, kit)
+        return _make_service(
+            config, check or SignatureCheck(), environment, observer, source, kit, clocks
+        )
     except AlprEdgeError as err:
         # What kept the device from starting is on record too.
         if kit is not None:
@@ -229,6 +234,7 @@ def _make_service(
     observer: Observer | None,
     source: FrameSource | None,
     kit: LedgerKit | None,
+    clocks: Clocks | None,
 ) -> Service:
     from alpr_edge.config.parse import config_digest
     from alpr_edge.delivery.abilities import DeviceAbilities
@@ -266,11 +272,19 @@ def _make_service(
     stop_order = StopOrder(Path(config.outbox.path).with_name("stopped.json"))
     stop_order.check()
     abilities = DeviceAbilities(
-        stop_order, checkpoint=None if kit is None else lambda: _checkpoint(kit)
+        stop_order,
+        checkpoint=None if kit is None else lambda: _checkpoint(kit),
+        add_mask=_mask_adder(config, check),
     )
     recorder = None if kit is None else kit.recorder
     courier = make_courier(
-        config, health, environment, software=SOFTWARE, abilities=abilities, observer=recorder
+        config,
+        health,
+        environment,
+        software=SOFTWARE,
+        abilities=abilities,
+        observer=recorder,
+        clocks=clocks,
     )
     if kit is not None:
         begun = Started(SOFTWARE, digest, guard.mask_digest, tuple(filter(None, models.split(","))))
@@ -297,8 +311,38 @@ def _make_service(
         record=recorder,
         on_end=(lambda *_: None) if kit is None else kit.ended,
     )
-    abilities.use(courier.health_document, service.stop)
+    abilities.use(courier.health_document, service.stop, service.test_now)
     return service
+
+
+def _mask_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes], str] | None:
+    """Puts a signed mask record in force that protects more; None where masks are not signed.
+
+    The guard sees the store change before the next frame and before the next release.
+    """
+    from alpr_edge.authority.rules import Unit
+    from alpr_edge.trust.key_files import load_keyring
+
+    where = CITY_KEYS if check.anchored else config.trust.city_keys
+    if config.exclusion.mask_store is None or where is None:
+        return None
+    store = make_mask_store(config)
+    unit = Unit(config.device.id, config.device.camera, config.exclusion.band)
+
+    def add(data: bytes) -> str:
+        now = datetime.now(UTC)
+        ring = load_keyring(where, config.trust.persons)
+        try:
+            plan = store.commit(data, ring, unit, confirm_before=now, now=now, only_wider=True)
+        except OSError as err:
+            raise ExclusionError(
+                f"the mask record cannot be kept: {err.strerror}",
+                code="authority.store.disk",
+                hint="look at the disk; the old masks or the new ones are in force",
+            ) from err
+        return plan.state.records[-1].digest
+
+    return add
 
 
 def _checkpoint(kit: LedgerKit) -> dict[str, str]:

@@ -33,7 +33,7 @@ from alpr_edge.trust.keys import PrivateKey
 
 CITY, OTHER = PrivateKey.generate(), PrivateKey.generate()
 TOPICS = Topics("cam-1", "city/alpr")
-TRIANGLE = [[0.1, 0.1], [0.5, 0.1], [0.3, 0.4]]
+RECORD = '{"a": "signed record"}'
 
 
 class Able:
@@ -53,8 +53,8 @@ class Able:
         self.done.append("checkpoint")
         return {"size": 7}
 
-    def add_mask(self, name: str, polygon: tuple[tuple[float, float], ...], digest: str) -> str:
-        self.done.append((name, polygon, len(digest)))
+    def add_mask(self, record: bytes) -> str:
+        self.done.append(record)
         return "ee" * 32
 
     def stop_reading(self, reason: str) -> None:
@@ -105,7 +105,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_each_command_is_carried_out_once(bench: Bench) -> None:
-    mask = bench.signed(Command.ADD_MASK, arguments={"name": "gate", "polygon": TRIANGLE})
+    mask = bench.signed(Command.ADD_MASK, arguments={"record": RECORD})
     stop = bench.signed(Command.STOP_READING, arguments={"reason": "order 7"})
     assert bench.ask(mask) == {
         "device": "cam-1",
@@ -121,7 +121,7 @@ def test_each_command_is_carried_out_once(bench: Bench) -> None:
     failed = bench.ask(bench.signed(Command.SELF_TEST))
     assert (failed["outcome"], failed["code"]) == ("failed", "selftest.failed")
     assert bench.able.done == [
-        ("gate", tuple(map(tuple, TRIANGLE)), 64),
+        RECORD.encode(),
         "order 7",
         "status",
         "checkpoint",
@@ -203,7 +203,7 @@ GOOD = command_payload(
     Command.ADD_MASK,
     number=5,
     not_before=datetime(2026, 1, 1, tzinfo=UTC),
-    arguments={"name": "n", "polygon": TRIANGLE},
+    arguments={"record": RECORD},
 )
 
 
@@ -226,15 +226,11 @@ GOOD = command_payload(
         {"not_before": "x" * 1000},
         {"arguments": []},
         {"arguments": {}},
-        {"arguments": {"name": "n", "polygon": TRIANGLE[:2]}},
-        {"arguments": {"name": "n", "polygon": TRIANGLE, "replace": True}},
-        {"arguments": {"name": "n\n", "polygon": TRIANGLE}},
-        {"arguments": {"name": "", "polygon": TRIANGLE}},
-        {"arguments": {"name": "n", "polygon": [[0.1, 0.1], [2, 0.1], [0.3, 0.4]]}},
-        {"arguments": {"name": "n", "polygon": [[0.1, True], [0.2, 0.1], [0.3, 0.4]]}},
-        {"arguments": {"name": "n", "polygon": [[0.1], [0.2, 0.1], [0.3, 0.4]]}},
-        {"arguments": {"name": "n", "polygon": TRIANGLE * 100}},
-        {"arguments": {"name": "n", "polygon": "all"}},
+        {"arguments": {"record": ""}},
+        {"arguments": {"record": [1]}},
+        {"arguments": {"name": "n", "polygon": [[0.1, 0.1], [0.5, 0.1], [0.3, 0.4]]}},
+        {"arguments": {"record": RECORD, "replace": True}},
+        {"arguments": {"record": "\u00e9"}},
         {"command": "status", "arguments": {"path": "/etc"}},
         {"command": "stop-reading", "arguments": {"reason": 7}},
     ],
@@ -298,7 +294,7 @@ def test_what_a_device_cannot_do_is_said_with_a_stable_code(tmp_path: Path) -> N
         (Command.STATUS, {}),
         (Command.SELF_TEST, {}),
         (Command.CHECKPOINT, {}),
-        (Command.ADD_MASK, {"name": "n", "polygon": TRIANGLE}),
+        (Command.ADD_MASK, {"record": RECORD}),
         (Command.STOP_READING, {"reason": "r"}),
     ):
         told = bench.ask(bench.signed(command, arguments=arguments))

@@ -30,7 +30,7 @@ from alpr_edge.delivery.event import Provenance, UsageTerms
 from alpr_edge.delivery.health import Health
 from alpr_edge.delivery.memory_link import MemoryLink
 from alpr_edge.delivery.port import Topics
-from alpr_edge.errors import ExclusionError
+from alpr_edge.errors import ExclusionError, TrustError
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.interlock import (
     PASSING,
@@ -559,3 +559,64 @@ def test_when_the_clock_is_trusted(
 def test_a_time_before_the_software_was_written_is_never_trusted(tmp_path: Path) -> None:
     clocks = SetClocks(wall=datetime(2020, 1, 1, tzinfo=UTC).timestamp())
     assert clock_trouble(clocks, "synchronised", tmp_path)
+
+
+def run_until_wider_masks(folder: Path, at: int) -> tuple[Service, list[int]]:
+    """A plate crosses the frame in eleven; at one frame, while it is looked at, masks grow."""
+    size = (640, 360)
+    bench = Bench(folder, size=size, record=replace(RECORD, frame_px=size))
+    service = bench.build(exit_on_stop=True, frames=90)
+    store = MaskStore(folder / "masks", DEVICE)
+    first = store.load().state.newest
+    assert first is not None
+    more = ZonePolygon("more", ((0.75, 0.0), (1.0, 0.0), (1.0, 0.25), (0.75, 0.25)))
+    zones = ZoneSet((*RECORD.zones.masks, more))
+    wider = replace(bench.record, number=2, previous=first.digest, zones=zones)
+    released_at: list[int] = []
+    start = 30
+
+    class Commits(AskedEngine):
+        def detect(self, frame: MaskedFrame) -> tuple[Detection, ...]:
+            if service.tally.published and not released_at:
+                released_at.append(self.asked)
+            super().detect(frame)
+            if self.asked == at:
+                bench.commit(store, wider)
+            x = 60.0 * (frame.sequence - start)
+            quad = np.array([[x, 335], [x + 40, 335], [x + 40, 345], [x, 345]], np.float32)
+            return (Detection(quad, 0.9),) if 0 <= x <= 600 else ()
+
+    bench.engine = Commits()
+    service.run()
+    return service, released_at
+
+
+def test_what_is_open_or_held_when_wider_masks_come_is_never_released(tmp_path: Path) -> None:
+    untouched, released_at = run_until_wider_masks(tmp_path / "never", at=0)
+    assert untouched.tally.published == 1
+    # While it is open, while nothing is seen any more, and in the frame that would release it.
+    for at in (39, 44, released_at[0]):
+        service, _ = run_until_wider_masks(tmp_path / str(at), at)
+        assert service.tally.frames == 90
+        assert service.tally.published == 0
+        assert service.tally.drops
+
+
+def test_over_the_network_masks_only_grow(tmp_path: Path) -> None:
+    store = MaskStore(tmp_path / "masks", DEVICE)
+
+    def commit(record: MaskRecord) -> None:
+        data = sign(DocumentType.MASK_RECORD, record_payload(record), CITY)
+        store.commit(data, RING, UNIT, confirm_before=NOW, now=NOW, only_wider=True)
+
+    with pytest.raises(TrustError) as caught:
+        commit(RECORD)
+    assert caught.value.code == "authority.narrows"
+    Bench(tmp_path).commit(store, RECORD)
+    before = store.load().state
+    assert before.newest is not None
+    less = ZoneSet(nothing_protected=True)
+    with pytest.raises(TrustError) as caught:
+        commit(replace(RECORD, number=2, previous=before.newest.digest, zones=less))
+    assert caught.value.code == "authority.narrows"
+    assert store.load().state == before

@@ -105,11 +105,16 @@ class MaskStore:
         *,
         confirm_before: datetime,
         now: datetime | None,
+        only_wider: bool = False,
     ) -> Plan:
         """Judge a signed record and put it in force as the rules allow.
 
+        Args:
+            only_wider: refuse what protects less, whoever signed it, and a first record.
+
         Raises:
-            TrustError: as `record.open_record` and `rules.plan_commit`; nothing has changed.
+            TrustError: as `record.open_record` and `rules.plan_commit`, or `authority.narrows`;
+                nothing has changed.
             OSError: the disk failed; the old state or the new one is there.
         """
         with self._locked():
@@ -121,6 +126,12 @@ class MaskStore:
                 confirm_before=confirm_before,
                 now=now,
             )
+            if only_wider and plan.narrowings:
+                raise TrustError(
+                    f"the record protects less than before: {'; '.join(plan.narrowings[:3])}",
+                    code="authority.narrows",
+                    hint="commit it at the unit: `alpr-edge masks commit`",
+                )
             self._records.mkdir(exist_ok=True)
             self._write(self._record_file(new), new.data)
             self._save(plan.state)

@@ -13,35 +13,41 @@ from alpr_edge.delivery import wire
 from alpr_edge.delivery.desk import NotAvailable
 from alpr_edge.delivery.stop_order import StopOrder
 
-Polygon = tuple[tuple[float, float], ...]
-
 
 class DeviceAbilities:
     """Implements `desk.Abilities`.
 
     Args:
         stop_order: keeps the order to stop.
-        self_test: runs one now and gives its result; without it, the latest result is told.
         checkpoint: gives the ledger's latest signed checkpoint; may raise `NotAvailable`.
-        add_mask: `(name, polygon, digest of the command)` → the new mask record's digest.
+        add_mask: commits a signed mask record that only widens; gives its digest.
     """
 
     def __init__(
         self,
         stop_order: StopOrder,
         *,
-        self_test: Callable[[], dict[str, Any]] | None = None,
         checkpoint: Callable[[], dict[str, Any]] | None = None,
-        add_mask: Callable[[str, Polygon, str], str] | None = None,
+        add_mask: Callable[[bytes], str] | None = None,
     ) -> None:
         self._stop_order = stop_order
-        self._self_test, self._checkpoint, self._add_mask = self_test, checkpoint, add_mask
+        self._checkpoint, self._add_mask = checkpoint, add_mask
         self._health: Callable[[], wire.State] | None = None
         self._stop: Callable[[], None] | None = None
+        self._test: Callable[[], bool] | None = None
 
-    def use(self, health: Callable[[], wire.State], stop: Callable[[], None]) -> None:
-        """Complete it, once there is a service to ask and to stop."""
-        self._health, self._stop = health, stop
+    def use(
+        self,
+        health: Callable[[], wire.State],
+        stop: Callable[[], None],
+        test: Callable[[], bool] | None = None,
+    ) -> None:
+        """Complete it, once there is a service to ask, to stop and to let test itself.
+
+        Args:
+            test: asks for a self-test; False where there is no pipeline to test.
+        """
+        self._health, self._stop, self._test = health, stop, test
 
     def status(self) -> dict[str, Any]:
         """The health document."""
@@ -50,12 +56,14 @@ class DeviceAbilities:
         return dict(self._health())
 
     def self_test(self) -> dict[str, Any]:
-        """The result of the latest self-test; the device runs it by itself, and often."""
-        if self._self_test is not None:
-            return self._self_test()
+        """Have one run with the next frames; the latest result, and whether one was started.
+
+        What comes of it is told by health.
+        """
         if self._health is None:
             raise NotAvailable
-        return dict(self._health()["self_test"])
+        started = self._test is not None and self._test()
+        return {"started": started, "latest": dict(self._health()["self_test"])}
 
     def checkpoint(self) -> dict[str, Any]:
         """The ledger's latest checkpoint."""
@@ -63,11 +71,11 @@ class DeviceAbilities:
             raise NotAvailable
         return self._checkpoint()
 
-    def add_mask(self, name: str, polygon: Polygon, digest: str) -> str:
-        """Add a mask; the function given can only widen."""
+    def add_mask(self, record: bytes) -> str:
+        """Put a mask record in force; the function given can only widen."""
         if self._add_mask is None:
             raise NotAvailable
-        return self._add_mask(name, polygon, digest)
+        return self._add_mask(record)
 
     def stop_reading(self, reason: str) -> None:
         """Stop first, then keep the order."""

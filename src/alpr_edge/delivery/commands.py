@@ -2,7 +2,7 @@
 
     {"device": "cam-0001", "number": 1764000000000, "command": "add-mask",
      "not_before": "2026-11-24T08:00:00Z", "not_after": "2026-11-24T08:10:00Z",
-     "arguments": {"name": "gate", "polygon": [[0.1, 0.2], …]}}
+     "arguments": {"record": "…a signed mask record, as text…"}}
 
 in an envelope (`trust.envelope`, kind `command`) that a key of the city signed.
 
@@ -19,7 +19,6 @@ It carries nothing out (`desk`) and reads no clock and no file.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,9 +30,8 @@ from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import examine
 from alpr_edge.trust.keys import PublicKey
 
-MAX_BYTES = 16_384
-"""A polygon of 256 points takes ten kilobytes."""
-MAX_POINTS = 256
+MAX_BYTES = 65_536
+"""As much as the link takes; a mask record of 256 points takes twenty kilobytes."""
 LONGEST = timedelta(days=1)
 MAX_NUMBER = 2**53 - 1
 """The largest integer that every JSON parser keeps exactly."""
@@ -81,8 +79,8 @@ class Asked:
     """A request of the city that is for this device and well formed.
 
     Attributes:
-        polygon: of `ADD_MASK`, in parts of the frame, each point's x and y within 0 and 1.
-        note: a name for the mask, or the reason for stopping.
+        note: the reason for stopping.
+        record: of `ADD_MASK`: a mask record in its own envelope, not looked at yet.
     """
 
     number: int
@@ -91,7 +89,7 @@ class Asked:
     not_after: datetime
     digest: str
     note: str = ""
-    polygon: tuple[tuple[float, float], ...] = ()
+    record: bytes = b""
 
 
 def hear(data: bytes, device_id: str, city: Sequence[PublicKey]) -> Asked:
@@ -168,12 +166,12 @@ def _asked(payload: dict[str, Any], number: int, digest: str) -> Asked:
     arguments = payload.get("arguments", {})
     if not isinstance(arguments, dict):
         raise TypeError("arguments must be an object")
-    known = {Command.ADD_MASK: {"name", "polygon"}, Command.STOP_READING: {"reason"}}
+    known = {Command.ADD_MASK: {"record"}, Command.STOP_READING: {"reason"}}
     if set(arguments) != known.get(command, set()):
         raise ValueError("unknown or missing arguments")
-    polygon = _polygon(arguments["polygon"]) if command is Command.ADD_MASK else ()
-    note = _text(arguments["name" if polygon else "reason"]) if arguments else ""
-    return Asked(number, command, begin, end, digest, note, polygon)
+    record = _record(arguments["record"]) if command is Command.ADD_MASK else b""
+    note = _text(arguments["reason"]) if command is Command.STOP_READING else ""
+    return Asked(number, command, begin, end, digest, note, record)
 
 
 def _moment(text: object) -> datetime:
@@ -185,19 +183,10 @@ def _moment(text: object) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _polygon(points: object) -> tuple[tuple[float, float], ...]:
-    if not isinstance(points, list) or not 3 <= len(points) <= MAX_POINTS:
-        raise ValueError("a polygon has 3 to 256 points")
-    found = []
-    for point in points:
-        if not isinstance(point, list) or len(point) != 2:
-            raise TypeError("a point has x and y")
-        x, y = point
-        for value in (x, y):
-            if type(value) not in (int, float) or not (math.isfinite(value) and 0 <= value <= 1):
-                raise ValueError("x and y lie within 0 and 1")
-        found.append((float(x), float(y)))
-    return tuple(found)
+def _record(value: object) -> bytes:
+    if not isinstance(value, str) or not value or not value.isascii():
+        raise ValueError("a record is an envelope as text")
+    return value.encode("ascii")
 
 
 def _text(value: object) -> str:

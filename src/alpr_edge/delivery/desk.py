@@ -31,7 +31,7 @@ from alpr_edge.delivery.commands import (
     judge,
 )
 from alpr_edge.delivery.port import Request, Topics
-from alpr_edge.errors import AlprEdgeError
+from alpr_edge.errors import AlprEdgeError, TrustError
 from alpr_edge.trust.durable_file import write_durably
 from alpr_edge.trust.keys import PublicKey
 
@@ -55,20 +55,21 @@ class Abilities(Protocol):
         ...
 
     def self_test(self) -> dict[str, Any]:
-        """Run the self-test."""
+        """Have a self-test run; whether one was started, and the latest result."""
         ...
 
     def checkpoint(self) -> dict[str, Any]:
         """The ledger's latest signed checkpoint."""
         ...
 
-    def add_mask(self, name: str, polygon: tuple[tuple[float, float], ...], digest: str) -> str:
-        """Add a mask at once and for good; returns the new mask record's digest.
+    def add_mask(self, record: bytes) -> str:
+        """Put a signed mask record in force that protects all that is protected now, and more.
 
-        Args:
-            name: for people.
-            polygon: parts of the frame, x and y within 0 and 1.
-            digest: of the signed command, for the record.
+        Returns:
+            The record's digest.
+
+        Raises:
+            TrustError: it is not properly signed, or narrows; nothing has changed.
         """
         ...
 
@@ -92,7 +93,7 @@ class NoAbilities:
         """Not available."""
         raise NotAvailable
 
-    def add_mask(self, name: str, polygon: tuple[tuple[float, float], ...], digest: str) -> str:
+    def add_mask(self, record: bytes) -> str:
         """Not available."""
         raise NotAvailable
 
@@ -178,11 +179,14 @@ class Desk:
                 case Command.CHECKPOINT:
                     result = able.checkpoint()
                 case Command.ADD_MASK:
-                    result = {"mask": able.add_mask(asked.note, asked.polygon, asked.digest)}
+                    result = {"mask": able.add_mask(asked.record)}
                 case Command.STOP_READING:
                     able.stop_reading(asked.note)
         except NotAvailable:
             return self._payload(asked, "not-available", "delivery.command.not_available")
+        except TrustError as err:
+            self._note(err.code)
+            return self._payload(asked, "refused", err.code)
         except AlprEdgeError as err:
             self._note(err.code)
             return self._payload(asked, "failed", err.code)

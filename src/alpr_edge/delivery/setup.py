@@ -38,8 +38,12 @@ def make_courier(
     software: str,
     abilities: Abilities | None = None,
     observer: Observer | None = None,
+    clocks: Clocks | None = None,
 ) -> Courier:
     """Outbox, link, and what moves events between them.
+
+    Args:
+        clocks: instead of the kernel's.
 
     Raises:
         ConfigError: an environment variable that should hold a secret is not set.
@@ -47,7 +51,7 @@ def make_courier(
         PublishError: the outbox or its key cannot be opened.
     """
     topics = Topics(config.device.id, config.mqtt.topic_prefix)
-    clocks = SystemClocks()
+    clocks = clocks or SystemClocks()
     settings = mqtt_settings(config, environment)
     desk = None
     if config.commands is not None and abilities is not None:
