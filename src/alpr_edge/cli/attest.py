@@ -41,6 +41,8 @@ def register(commands: Any) -> None:
     scan.set_defaults(call=_scan)
     bom = actions.add_parser("bom", help="print the bill of materials (CycloneDX 1.6)")
     bom.set_defaults(call=_bom)
+    for action in actions.choices.values():  # each help page shows the examples
+        action.epilog, action.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
 
 
 def _verify(args: argparse.Namespace) -> int:

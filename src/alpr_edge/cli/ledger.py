@@ -46,6 +46,8 @@ def register(commands: Any) -> None:
     _register_witness(actions)
     show = _action(actions, "show", "print entries, one JSON object a line", _show)
     _source(show)
+    for action in actions.choices.values():  # each help page shows the examples
+        action.epilog, action.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
     show.add_argument("--kind", action="append", help="only entries of this kind; may be repeated")
     show.add_argument("--first", type=int, default=0, metavar="N", help="from this entry on")
 
