@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,43 @@ def test_a_torn_end_is_cut_off_and_recorded(
     assert again.folder == path
 
 
+@pytest.mark.parametrize("writes", range(12))
+def test_a_kill_between_any_two_writes_of_sealing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """More than a bundle is signed in the journal and none, one or two of its tiles are there."""
+    path, identity = tmp_path / "ledger", Identity("cam-0001", (TestSigner(),))
+    ledger = Ledger(path, identity)
+    ledger.append(boot())
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "_seal", lambda _self: None)
+        for _ in range(600):
+            ledger.append(egress())
+        ledger.sync()
+    left = iter(range(writes))
+    write = LedgerFolder.write
+
+    def killed_at_last(folder: LedgerFolder, name: str, data: bytes) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        write(folder, name, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LedgerFolder, "write", killed_at_last)
+        with suppress(KeyboardInterrupt):
+            ledger.append(egress())
+            ledger.sync()
+    os.close(ledger._journal)
+    os.close(ledger._one_process)
+    again = Ledger(path, identity)
+    assert (again.size, again.boot) == (602, 2)
+    again.append(boot(2))
+    again.close(Stop(reason="asked"))
+    verdict, entries = _check(path, identity)
+    assert verdict.holds, verdict.findings
+    assert [e.seq for e in entries] == list(range(604))
+
+
 WORKER = """
 import sys
 from pathlib import Path
@@ -167,17 +205,17 @@ def test_kill_9_loses_nothing_that_was_appended(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert program.stdout is not None
-        for line in program.stdout:
-            assert int(line) > last
-            last = int(line)
-            if last >= wanted:
-                break
-        program.send_signal(signal.SIGKILL)
-        for line in program.stdout:
-            last = int(line) if line.endswith("\n") and line.strip().isdecimal() else last
-        program.wait()
-        program.stdout.close()
+        with program:
+            assert program.stdout is not None
+            places = []
+            for line in program.stdout:
+                places.append(int(line))
+                if places[-1] >= wanted:
+                    break
+            program.send_signal(signal.SIGKILL)
+            rest = [line for line in program.stdout if line.endswith("\n")]
+        assert places[0] > last
+        last = int(rest[-1]) if rest else places[-1]
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     signer = TestSigner()

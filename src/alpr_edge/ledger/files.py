@@ -243,7 +243,7 @@ class TileHashes:
     def _tile(self, level: int, tile: int) -> list[bytes]:
         known = self._kept.pop((level, tile), None)
         if known is None:
-            known = decode_tile(self._folder.read(tile_path(level, tile)) or b"")
+            known = self._read(level, tile)
             if len(known) != WIDTH and level:
                 known = [
                     perfect_root(self._tile(level - 1, tile * WIDTH + i)) for i in range(WIDTH)
@@ -258,6 +258,13 @@ class TileHashes:
         if len(self._kept) > _TILES_KEPT:
             self._kept.popitem(last=False)
         return known
+
+    def _read(self, level: int, tile: int) -> list[bytes]:
+        if level == 0 and tile >= self._full:
+            # Full, but not sealed yet: a process that was killed in between has it in the journal.
+            first = (tile - self._full) * WIDTH
+            return self._tail[first : first + WIDTH]
+        return decode_tile(self._folder.read(tile_path(level, tile)) or b"")
 
 
 def write_all(handle: int, data: bytes) -> None:
