@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "alpr_edge"
 PAGE = ROOT / "docs" / "errors.md"
 ROOMS = (
-    "authority|capture|cli|config|delivery|exclusion|ledger|pipeline|placement|simulator|trust|"
+    "authority|capture|cli|config|console|delivery|exclusion|ledger|pipeline|placement|simulator|trust|"
     "vision|wiring"
 )
 CODE = re.compile(rf"({ROOMS})(\.[a-z0-9_]+)+")

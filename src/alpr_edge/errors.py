@@ -125,3 +125,9 @@ class AuditError(AlprEdgeError):
     """A record that does not hold: a ledger, a proof, an attestation."""
 
     code = "ledger.failed"
+
+
+class ConsoleError(AlprEdgeError):
+    """Something that was asked of the console and is not done."""
+
+    code = "console.failed"
