@@ -34,6 +34,7 @@ def test_json_is_a_complete_cloudevent() -> None:
             "plate": PLATE,
             "confidence": 0.9,
             "char_confidences": [0.9] * 7,
+            "ambiguous": [],
             "region": {"code": "us-ca", "confidence": 0.8},
             "corners": [[10.0, 10.0], [60.0, 11.0], [60.0, 26.0], [10.0, 25.0]],
             "first_seen": "2026-03-01T11:59:58.250Z",

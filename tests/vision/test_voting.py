@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -27,6 +28,15 @@ def test_one_read_is_what_it_was():
     assert voted.plate == one.plate
     assert voted.confidence == pytest.approx(one.confidence)
     assert voted.char_confidences == pytest.approx(one.char_confidences)
+
+
+def test_a_place_stays_ambiguous_only_if_no_agreeing_frame_decided_it():
+    open_ones = replace(read("7ABC120"), ambiguous=(6,))
+    assert vote([(open_ones, 1.0)] * 3)[0].ambiguous == (6,)
+    assert vote([(open_ones, 1.0)] * 3 + [(read("7ABC120", 0.8), 1.0)])[0].ambiguous == ()
+    # A frame that read another character there decided nothing about this one.
+    other = read("7ABC12O", 0.5)
+    assert vote([(open_ones, 1.0)] * 3 + [(other, 1.0)])[0].ambiguous == (6,)
 
 
 def test_agreement_makes_surer_and_contradiction_less_sure():

@@ -377,11 +377,13 @@ def _southern(rng: np.random.Generator, region: str) -> PlateArt:
     _rim(canvas, rng, ink)
     formats = "br-mercosur" if mercosur and region == "br" else region
     serial = draw_serial(rng, formats, free=0.14)
-    dies = ("fe", "fe", "fe", "din") if mercosur else ("mandatory", "din", "mandatory")
+    dies = ("fe", "fe", "fe", "din") if mercosur else ("mandatory", "mandatory", "mandatory", "din")
     row = Row(_die(dies, rng, 0.12), ink, "dot", bool(rng.random() < 0.75),
               float(rng.uniform(0.8, 1.4)))  # fmt: skip
-    foot = height * rng.uniform(0.05, 0.1)
-    box = (canvas.width * 0.05, top + foot * 0.6, canvas.width * 0.95, height - foot)
+    # One row is 63 to 65 mm high on a plate of 130 mm.
+    foot = height * (rng.uniform(0.05, 0.1) if two else rng.uniform(0.08, 0.16))
+    start = top + foot * 0.6 if two else max(top, height * (1 - rng.uniform(0.46, 0.6)) - foot)
+    box = (canvas.width * 0.05, start, canvas.width * 0.95, height - foot)
     if two:
         _two_rows(canvas, serial, row, rng, box)
     else:
@@ -424,7 +426,7 @@ def _old_top(
     text = _TOWNS[int(rng.integers(len(_TOWNS)))] if region == "br" else "ARGENTINA"
     half = width * rng.uniform(0.14, 0.26)
     box = (width / 2 - half, edge * 0.34, width / 2 + half, edge * 0.86)
-    if region == "br" and rng.random() < 0.7:
+    if region == "br" and rng.random() < 0.35:
         frame = (box[0] - 6, box[1] - 4, box[2] + 6, box[3] + 4)
         canvas.rectangle(frame, one_of("swa", rng))
         canvas.rectangle(frame, one_of("ka", rng), 1)

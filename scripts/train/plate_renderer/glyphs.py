@@ -83,6 +83,12 @@ def _variants(text: str) -> tuple[tuple[str, str], ...]:
 
 _US_WIDTHS: Final = (("I", 0.72), ("1", 0.78))
 _PROPORTIONAL: Final = (("I", 0.3), ("1", 0.62), ("M", 1.18), ("W", 1.25), ("J", 0.86))
+_MANDATORY_WIDTHS: Final = (
+    ("A", 1.2), ("D", 0.96), ("E", 0.89), ("F", 0.89), ("I", 0.23), ("J", 0.8), ("K", 1.09),
+    ("L", 0.89), ("M", 1.2), ("N", 1.04), ("Q", 1.13), ("V", 1.09), ("W", 1.2), ("X", 1.09),
+    ("Y", 1.04), ("Z", 0.89), ("0", 0.89), ("1", 0.42), ("2", 0.87), ("3", 0.85), ("4", 0.95),
+    ("5", 0.87), ("6", 0.87), ("7", 0.84), ("8", 0.87), ("9", 0.87),
+)  # fmt: skip
 _SERIF: Final = " ".join(f"{c}:serif" for c in "ABDEFHIKLMNPRTUVWXYZ")
 
 DIES: Final[dict[str, Die]] = {
@@ -117,9 +123,10 @@ DIES: Final[dict[str, Die]] = {
         Die("euro_narrow", 0.5, 0.13, 0.25, False, True,
             _variants("1: M:splay W:full 3:flat 6:curve 9:curve S: R:leg 4:open"),
             (("I", 0.4), ("1", 0.7), ("M", 1.1), ("W", 1.15)), 0.15),
-        Die("mandatory", 0.56, 0.14, 0.4, False, False,
+        # Widths as CONTRAN resolution 231/2007 gives them for 63 mm high characters; shapes by eye.
+        Die("mandatory", 0.71, 0.159, 0.4, False, False,
             _variants("1: M:deep W:full S:diag R: 6:curve 9:curve 2:diag Q:long G:spur"),
-            _PROPORTIONAL, 0.15),
+            _MANDATORY_WIDTHS, 0.17),
         Die("mexico", 0.52, 0.14, 0.3, True, False,
             _variants("1: M:deep W: S:diag R:leg 2: Q:long 3:flat"), _PROPORTIONAL, 0.13),
     )

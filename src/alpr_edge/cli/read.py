@@ -99,7 +99,7 @@ def _sighting(sighting: Sighting) -> dict[str, Any]:
     assert read is not None  # read_still shows none without
     low, high = quad.min(0), quad.max(0)
     region = read.region
-    return {
+    shown = {
         "plate": read.plate,
         "confidence": round(read.confidence, 4),
         "char_confidences": [round(c, 4) for c in read.char_confidences],
@@ -107,6 +107,8 @@ def _sighting(sighting: Sighting) -> dict[str, Any]:
         "corners": [[round(float(x), 1), round(float(y), 1)] for x, y in quad],
         "region": region and {"code": region.code, "confidence": round(region.confidence, 4)},
     }
+    # Only where there is one: the other keys are the stable format.
+    return {**shown, "ambiguous": list(read.ambiguous)} if read.ambiguous else shown
 
 
 def _for_people(line: dict[str, Any]) -> str:

@@ -137,6 +137,7 @@ class Event:
             "plate": track.read.plate,
             "confidence": _number(track.read.confidence),
             "char_confidences": [_number(c) for c in track.read.char_confidences],
+            "ambiguous": list(track.read.ambiguous),
             "region": None
             if region is None
             else {"code": region.code, "confidence": _number(region.confidence)},

@@ -105,6 +105,12 @@ class ReadData(TypedDict):
     plate: Annotated[str, Field(description="upper case, without separators")]
     confidence: Fraction
     char_confidences: list[Fraction]
+    ambiguous: Annotated[
+        list[int],
+        Field(
+            description="places from 0 on of an O, 0, I or 1 that neither shape nor serial decided"
+        ),
+    ]
     region: Region | None
     corners: Annotated[
         list[tuple[float, float]],

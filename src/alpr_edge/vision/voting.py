@@ -168,6 +168,16 @@ def _outcome(plate: str, voters: Weighted, powers: list[float], share: float) ->
         confidence=confidence,
         char_confidences=tuple(confidences),
         region=_vote_region(voters),
+        ambiguous=_ambiguous(plate, reads),
+    )
+
+
+def _ambiguous(plate: str, reads: Sequence[Read]) -> tuple[int, ...]:
+    """Places that no read which says the same character there could decide by a serial pattern."""
+    return tuple(
+        slot
+        for slot, character in enumerate(plate)
+        if all(slot in r.ambiguous for r in reads if r.plate[slot] == character)
     )
 
 
