@@ -70,7 +70,7 @@ STILL_MIN_CONFIDENCE = 0.3
 CITY_KEYS = "/etc/alpr-edge/city-keys"
 """The city's keys as they come with a unit; stronger than what its configuration says."""
 
-_ZONES_KEPT = 8
+_ZONES_KEPT = 2
 
 
 # --- photos ----------------------------------------------------------------------------------

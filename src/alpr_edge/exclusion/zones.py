@@ -232,7 +232,7 @@ def _distance(tainting: NDArray[np.uint8], one_way: Sequence[OneWayLine]) -> NDA
     for line in one_way:
         np.maximum(raster, _outline(line.points, (width, height)), out=raster)
     if not raster.any():
-        return np.full((height, width), _FARTHEST_PX, np.float32)
+        return np.broadcast_to(np.float32(_FARTHEST_PX), (height, width))
     free = cv2.bitwise_not(raster)
     return np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
