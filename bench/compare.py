@@ -49,7 +49,7 @@ class Score:
     model_mb: float
 
 
-ENGINES = ("alpr-edge", "rapidocr")
+ENGINES = ("alpr-edge", "alpr-edge-fast", "rapidocr")
 
 
 def compare(
@@ -100,7 +100,7 @@ def as_json(scores: list[Score]) -> list[dict[str, object]]:
 
 
 def _python(name: str, peer: Path) -> str:
-    return sys.executable if name == "alpr-edge" else str(peer)
+    return str(peer) if name == "rapidocr" else sys.executable
 
 
 def _run(python: str, name: str, threads: int, photos: list[Photo]) -> list[dict]:

@@ -21,6 +21,15 @@ Texts = list[tuple[str, float, float, float]]
 
 def alpr_edge(threads: int) -> tuple[Callable[[str], Texts], int]:
     """This program, as `alpr-edge read` runs it."""
+    return _alpr_edge(threads, "accurate")
+
+
+def alpr_edge_fast(threads: int) -> tuple[Callable[[str], Texts], int]:
+    """This program, as `alpr-edge read --tier fast` runs it."""
+    return _alpr_edge(threads, "fast")
+
+
+def _alpr_edge(threads: int, tier: Any) -> tuple[Callable[[str], Texts], int]:
     import cv2
 
     from alpr_edge.capture.photos import load_photo
@@ -28,7 +37,7 @@ def alpr_edge(threads: int) -> tuple[Callable[[str], Texts], int]:
     from alpr_edge.wiring import make_still_reader
 
     cv2.setNumThreads(threads)
-    reader = make_still_reader(threads=threads)
+    reader = make_still_reader(threads=threads, tier=tier)
 
     def read(path: str) -> Texts:
         shown, _ = reader.read(load_photo(Path(path)))
@@ -67,7 +76,7 @@ def rapidocr(threads: int) -> tuple[Callable[[str], Texts], int]:
     return read, size
 
 
-ENGINES = {"alpr-edge": alpr_edge, "rapidocr": rapidocr}
+ENGINES = {"alpr-edge": alpr_edge, "alpr-edge-fast": alpr_edge_fast, "rapidocr": rapidocr}
 
 
 def main() -> None:

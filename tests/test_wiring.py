@@ -86,6 +86,13 @@ def test_second_looks_give_a_pipeline(tmp_path):
     assert made.pipeline((1920, 1080), masks) is not None
 
 
+@pytest.mark.parametrize(("line", "careful"), [("", True), ('tier = "fast"', False)])
+def test_the_tier_decides_how_often_it_looks(tmp_path, line, careful):
+    made = engine(tmp_path, f"[run]\n{line}" if line else "")
+    assert made._detector._close_look is careful
+    assert made._recogniser._look_again is careful
+
+
 def test_files_that_were_exchanged_are_refused(measured):
     with pytest.raises(TrustError) as caught:
         engine(measured, '[detector]\nmodel = "recogniser.onnx"')

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import alpr_edge
 from alpr_edge.config.mask_file import mask_digest
@@ -112,7 +112,11 @@ class StillReader:
 
 
 def make_still_reader(
-    *, masks: str | None = None, threads: int = 1, min_confidence: float | None = None
+    *,
+    masks: str | None = None,
+    threads: int = 1,
+    min_confidence: float | None = None,
+    tier: Literal["accurate", "fast"] = "accurate",
 ) -> StillReader:
     """The reader of `alpr-edge read`.
 
@@ -126,8 +130,8 @@ def make_still_reader(
 
         record = load_masks(masks)
     return StillReader(
-        Detector(load_model("detector.onnx", threads=threads)),
-        Recogniser(load_model("recogniser.onnx", threads=threads)),
+        Detector(load_model("detector.onnx", threads=threads), close_look=tier == "accurate"),
+        Recogniser(load_model("recogniser.onnx", threads=threads), look_again=tier == "accurate"),
         record,
         STILL_MIN_CONFIDENCE if min_confidence is None else min_confidence,
     )
@@ -152,12 +156,15 @@ class Engine:
         read = _load(recogniser.model, "recogniser", recogniser.threads or run.threads, config)
         self.model_digest = f"{find.digest},{read.digest}"
         size_px = detector.width, detector.height
-        self._detector: FindsPlates = Detector(find, size_px=size_px, min_score=detector.min_score)
+        careful = run.tier == "accurate"
+        self._detector: FindsPlates = Detector(
+            find, size_px=size_px, min_score=detector.min_score, close_look=careful
+        )
         if detector.second_looks:
             self._detector = SecondLook(
                 self._detector, looks=detector.second_looks, window_px=size_px
             )
-        self._recogniser = Recogniser(read)
+        self._recogniser = Recogniser(read, look_again=careful)
         self.min_confidence = _min_confidence(config, read)
 
     def pipeline(self, size_px: tuple[int, int], masks: Masks) -> Pipeline:

@@ -64,6 +64,13 @@ def test_every_format_is_read(scene, tmp_path, suffix):
     assert corners.max(0) == pytest.approx([x + w, y + h], abs=0.3)
 
 
+def test_the_fast_tier_reads_too(scene):
+    path, truth = scene
+    status, lines, _ = read("--tier", "fast", path)
+    assert status == 0
+    assert truth.plate in {r["plate"] for r in lines[0]["reads"]}
+
+
 def test_a_mask_over_the_plate_suppresses_it(scene, tmp_path):
     path, truth = scene
     low, high = truth.corners.min(0) / (1280, 720), truth.corners.max(0) / (1280, 720)

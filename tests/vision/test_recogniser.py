@@ -69,6 +69,16 @@ def test_noise_is_never_a_sure_read(model):
     assert all(r is None or r.confidence < 0.7 for r in Recogniser(model).read(noise))
 
 
+def test_only_the_accurate_tier_looks_again_and_only_at_doubtful_plates(model):
+    rng = np.random.default_rng(2)
+    noise = [
+        PlateCrop(rng.integers(0, 256, CROP_SIZE_PX[::-1], dtype=np.uint8), ANY, 0.0)
+        for _ in range(6)
+    ]
+    once, again = Recogniser(model, look_again=False).read(noise), Recogniser(model).read(noise)
+    assert any(a != b for a, b in zip(once, again, strict=True))
+
+
 def test_no_crops_no_reads(model):
     assert Recogniser(model).read([]) == []
 

@@ -42,6 +42,12 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--min-confidence", type=_share, default=None, metavar="0..1", help="weakest read shown"
     )
+    parser.add_argument(
+        "--tier",
+        choices=("accurate", "fast"),
+        default="accurate",
+        help="accurate: look again where the first look leaves doubt (default); fast: one look",
+    )
     parser.set_defaults(call=call)
 
 
@@ -51,7 +57,10 @@ def call(args: argparse.Namespace) -> int:
     from alpr_edge.wiring import make_still_reader
 
     reader = make_still_reader(
-        masks=args.masks, threads=args.threads, min_confidence=args.min_confidence
+        masks=args.masks,
+        threads=args.threads,
+        min_confidence=args.min_confidence,
+        tier=args.tier,
     )
     failed = 0
     progress = _Progress(enabled=sys.stderr.isatty() and not sys.stdout.isatty())

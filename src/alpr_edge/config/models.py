@@ -463,6 +463,9 @@ class Run(Section):
     """Where `alpr-edge status` finds what the service does; without it nowhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged, always without plates."""
+    tier: Literal["accurate", "fast"] = "accurate"
+    """`accurate` looks closely at what the first look found, and again at doubtful plates; `fast`
+    looks once (docs/models.md says what each costs)."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Threads of a model that does not say otherwise."""
     execution_providers: Annotated[

@@ -85,13 +85,15 @@ class Recogniser:
             Its metadata names `alphabet`, `regions`, `temperature`, and, from version 2 on,
             `grammar` and `calibration`.
         use_grammar: let the regions' serial patterns decide what the pixels do not.
+        look_again: look again at doubtful plates; without it, one look alone.
 
     Raises:
         InferenceError: the metadata does not fit the outputs (`vision.model.metadata`).
     """
 
-    def __init__(self, model: Model, *, use_grammar: bool = True) -> None:
+    def __init__(self, model: Model, *, use_grammar: bool = True, look_again: bool = True) -> None:
         self._model = model
+        self._look_again = look_again
         about = model.about
         try:
             self._alphabet = about["alphabet"]
@@ -112,7 +114,8 @@ class Recogniser:
         if not crops:
             return []
         characters, regions = self._look(np.stack([c.image for c in crops]))
-        for i in np.flatnonzero(_doubtful(characters))[:MAX_DOUBTFUL]:
+        again = np.flatnonzero(_doubtful(characters))[:MAX_DOUBTFUL] if self._look_again else ()
+        for i in again:
             more, where = self._look(np.stack([_seen(crops[i].image, v) for v in VIEWS]))
             characters[i] = _mean_log(characters[i], more)
             regions[i] = (regions[i] + where.sum(0)) / (1 + len(VIEWS))
