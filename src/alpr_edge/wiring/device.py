@@ -1,0 +1,214 @@
+"""The whole device: camera, engine, guard, ledger and delivery, ready to run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import alpr_edge
+from alpr_edge.errors import AlprEdgeError, ExclusionError, InferenceError, TrustError
+from alpr_edge.exclusion.interlock import PASSING, SceneState, SelfTest, StopReason
+from alpr_edge.pipeline import Pipeline
+from alpr_edge.wiring.camera import make_source
+from alpr_edge.wiring.engine import Engine
+from alpr_edge.wiring.guard import make_guard, make_mask_store
+from alpr_edge.wiring.signed_config import CITY_KEYS, SignatureCheck
+
+if TYPE_CHECKING:
+    from alpr_edge.capture.port import FrameSource
+    from alpr_edge.config.models import DeviceConfig
+    from alpr_edge.delivery.clocks import Clocks
+    from alpr_edge.delivery.event import LedgerPosition
+    from alpr_edge.ledger.setup import LedgerKit
+    from alpr_edge.service import Observer, Service
+
+SOFTWARE = f"alpr-edge {alpr_edge.__version__}"
+
+
+def make_service(
+    config: DeviceConfig,
+    check: SignatureCheck | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    observer: Observer | None = None,
+    source: FrameSource | None = None,
+    clocks: Clocks | None = None,
+) -> Service:
+    """The whole device, ready to run.
+
+    Args:
+        check: of the configuration's signature, from `load_config`; without it, it has none.
+        environment: holds the secrets that the configuration names.
+        observer: sees every step.
+        source: instead of the configured one.
+        clocks: of delivery and commands, instead of the kernel's.
+
+    Raises:
+        AlprEdgeError: whatever is missing or wrong; nothing has been read then.
+    """
+    from alpr_edge.delivery.setup import mqtt_settings
+    from alpr_edge.ledger.setup import open_kit
+
+    kit = open_kit(config, lambda: mqtt_settings(config, environment))
+    try:
+        return _make_service(
+            config, check or SignatureCheck(), environment, observer, source, kit, clocks
+        )
+    except AlprEdgeError as err:
+        # What kept the device from starting is on record too.
+        if kit is not None:
+            kit.end("error", err.code)
+        raise
+
+
+def _make_service(
+    config: DeviceConfig,
+    check: SignatureCheck,
+    environment: Mapping[str, str],
+    observer: Observer | None,
+    source: FrameSource | None,
+    kit: LedgerKit | None,
+    clocks: Clocks | None,
+) -> Service:
+    from alpr_edge.config.parse import config_digest
+    from alpr_edge.delivery.abilities import DeviceAbilities
+    from alpr_edge.delivery.event import Provenance, UsageTerms
+    from alpr_edge.delivery.health import Health, Running
+    from alpr_edge.delivery.setup import make_courier
+    from alpr_edge.delivery.stop_order import StopOrder
+    from alpr_edge.ledger.setup import Started
+    from alpr_edge.service import Service, refusal
+
+    digest = config_digest(config)
+    engine, trouble = _engine(config)
+    models = "" if engine is None else engine.model_digest
+    about: dict[str, object] = {"software": SOFTWARE, "config": digest, "models": models}
+    guard = make_guard(config, check, model_trouble=trouble, about=about)
+    # View watch and self-test need frames: the pipeline holds them, and closes the way by itself.
+    reference = None if engine is None or engine.reference is None else engine.reference.digest
+    guard.view = replace(guard.view, reference=reference, scene=SceneState.SAME)
+    guard.self_test = SelfTest.PASSED
+    verdict = guard.judge(None)
+    must_end = config.run.on_stop == "exit"
+    if must_end and verdict.reasons - PASSING:
+        raise refusal(verdict)
+    source = source or make_source(config, environment)
+    health = Health(Running(SOFTWARE, digest, models), time.monotonic())
+    provenance = Provenance(
+        device_id=config.device.id,
+        site=config.device.site,
+        camera=config.device.camera,
+        model_digest=models,
+        config_digest=digest,
+        software=SOFTWARE,
+    )
+    health.interlock(verdict)
+    stop_order = StopOrder(Path(config.outbox.path).with_name("stopped.json"))
+    stop_order.check()
+    abilities = DeviceAbilities(
+        stop_order,
+        checkpoint=None if kit is None else lambda: _checkpoint(kit),
+        add_mask=_mask_adder(config, check),
+    )
+    recorder = None if kit is None else kit.recorder
+    courier = make_courier(
+        config,
+        health,
+        environment,
+        software=SOFTWARE,
+        abilities=abilities,
+        observer=recorder,
+        clocks=clocks,
+    )
+    if kit is not None:
+        begun = Started(SOFTWARE, digest, guard.mask_digest, tuple(filter(None, models.split(","))))
+        kit.begin(begun)
+
+    def make_pipeline(size_px: tuple[int, int]) -> Pipeline:
+        if engine is None:
+            raise ExclusionError(trouble, code=str(StopReason.MODEL_UNEXPECTED))
+        return engine.pipeline(size_px, guard.masks)
+
+    service = Service(
+        source=source,
+        guard=guard,
+        exit_on_stop=must_end,
+        make_pipeline=make_pipeline,
+        courier=courier,
+        health=health,
+        provenance=provenance,
+        usage=UsageTerms(timedelta(days=config.outbox.retention_days), config.usage.purposes),
+        min_confidence=1.0 if engine is None else engine.min_confidence,
+        observer=observer,
+        metrics_port=config.health.metrics_port,
+        ledger_position=(lambda: None) if kit is None else lambda: _ledger_position(kit),
+        record=recorder,
+        on_end=(lambda *_: None) if kit is None else kit.ended,
+    )
+    abilities.use(courier.health_document, service.stop, service.test_now)
+    return service
+
+
+def _mask_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes], str] | None:
+    """Puts a signed mask record in force that protects more; None where masks are not signed.
+
+    The guard sees the store change before the next frame and before the next release.
+    """
+    from alpr_edge.authority.rules import Unit
+    from alpr_edge.trust.key_files import load_keyring
+
+    where = CITY_KEYS if check.anchored else config.trust.city_keys
+    if config.exclusion.mask_store is None or where is None:
+        return None
+    store = make_mask_store(config)
+    unit = Unit(config.device.id, config.device.camera, config.exclusion.band)
+
+    def add(data: bytes) -> str:
+        now = datetime.now(UTC)
+        ring = load_keyring(where, config.trust.persons)
+        try:
+            plan = store.commit(data, ring, unit, confirm_before=now, now=now, only_wider=True)
+        except OSError as err:
+            raise ExclusionError(
+                f"the mask record cannot be kept: {err.strerror}",
+                code="authority.store.disk",
+                hint="look at the disk; the old masks or the new ones are in force",
+            ) from err
+        return plan.state.records[-1].digest
+
+    return add
+
+
+def _checkpoint(kit: LedgerKit) -> dict[str, str]:
+    from alpr_edge.delivery.desk import NotAvailable
+
+    note = kit.ledger.latest
+    if note is None:
+        raise NotAvailable
+    return {"checkpoint": str(note)}
+
+
+def _ledger_position(kit: LedgerKit) -> LedgerPosition | None:
+    from alpr_edge.delivery.event import LedgerPosition
+    from alpr_edge.ledger.note import parse_checkpoint
+
+    note = kit.ledger.latest
+    if note is None:
+        return None
+    head = parse_checkpoint(note.text)
+    return LedgerPosition(head.size, head.root.hex())
+
+
+def _engine(config: DeviceConfig) -> tuple[Engine | None, str]:
+    """The engine, or why there is none: a unit that stays and says so needs no models."""
+    try:
+        return Engine(config), ""
+    except (InferenceError, TrustError) as err:
+        if config.run.on_stop == "exit":
+            raise
+        return None, str(err)

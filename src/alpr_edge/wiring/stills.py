@@ -1,0 +1,81 @@
+"""The reader of photos: `alpr-edge read` and the bench."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal
+
+from alpr_edge.exclusion.zones import Zones
+from alpr_edge.pipeline import FindsPlates, ReadsPlates, read_still
+from alpr_edge.types import Drop, Frame, Sighting
+from alpr_edge.vision.detector import Detector
+from alpr_edge.vision.models import load_model
+from alpr_edge.vision.recogniser import Recogniser
+from alpr_edge.wiring.engine import still_zones
+from alpr_edge.zone_set import ZoneSet
+
+STILL_MIN_CONFIDENCE = 0.3
+"""Weakest read that `alpr-edge read` shows by default."""
+
+_ZONES_KEPT = 2
+
+
+class StillReader:
+    """Reads photos of any size under one set of masks. One photo at a time."""
+
+    def __init__(
+        self,
+        detector: FindsPlates,
+        recogniser: ReadsPlates,
+        masks: ZoneSet,
+        min_confidence: float,
+    ) -> None:
+        self._detector = detector
+        self._recogniser = recogniser
+        self._masks = masks
+        self._min_confidence = min_confidence
+        self._zones: OrderedDict[tuple[int, int], Zones] = OrderedDict()
+
+    def read(self, frame: Frame) -> tuple[tuple[Sighting, ...], tuple[Drop, ...]]:
+        """Mask, detect, read, judge. Blanks the frame in place."""
+        height, width = frame.image.shape[:2]
+        return read_still(
+            frame,
+            self._zones_for((width, height)),
+            self._detector,
+            self._recogniser,
+            min_confidence=self._min_confidence,
+        )
+
+    def _zones_for(self, size_px: tuple[int, int]) -> Zones:
+        zones = self._zones.pop(size_px, None) or still_zones(self._masks, size_px)
+        self._zones[size_px] = zones
+        while len(self._zones) > _ZONES_KEPT:
+            self._zones.popitem(last=False)
+        return zones
+
+
+def make_still_reader(
+    *,
+    masks: str | None = None,
+    threads: int = 1,
+    min_confidence: float | None = None,
+    tier: Literal["accurate", "fast"] = "accurate",
+) -> StillReader:
+    """The reader of `alpr-edge read`.
+
+    Raises:
+        ConfigError: the mask file is missing or wrong.
+        InferenceError, TrustError: a model is missing, broken or not the one listed.
+    """
+    record = ZoneSet(nothing_protected=True)
+    if masks is not None:
+        from alpr_edge.config.mask_store import load_masks
+
+        record = load_masks(masks)
+    return StillReader(
+        Detector(load_model("detector.onnx", threads=threads), close_look=tier == "accurate"),
+        Recogniser(load_model("recogniser.onnx", threads=threads), look_again=tier == "accurate"),
+        record,
+        STILL_MIN_CONFIDENCE if min_confidence is None else min_confidence,
+    )
