@@ -60,6 +60,10 @@ class ServiceRecord(Protocol):
         """Tracks were held back."""
         ...
 
+    def guarded(self, *, view: str, self_test: str, finding: str = "") -> None:
+        """What view watch and self-test say now; `self_test` has the test's time behind it."""
+        ...
+
 
 class NoRecord:
     """Records nothing."""
@@ -71,6 +75,9 @@ class NoRecord:
         """Nothing."""
 
     def suppressed(self, reason: DropReason, count: int = 1) -> None:
+        """Nothing."""
+
+    def guarded(self, *, view: str, self_test: str, finding: str = "") -> None:
         """Nothing."""
 
 
@@ -250,6 +257,11 @@ class Service:
         self._health.guarded(told, tested)
         self._guard.noted(
             may_read=guards.may_read, view=view.state.value, self_test=tested["state"]
+        )
+        self._record.guarded(
+            view=view.state.value,
+            self_test=f"{tested['state']} {tested['at'] or ''}",
+            finding=tested["finding"],
         )
         last, self._guards = self._guards, (view.state.value, tested["state"])
         if last != self._guards:

@@ -254,6 +254,8 @@ class Guard:
         self.self_test = software.self_test
         self.site: tuple[Stop, ...] = ()
         self.masks = Masks(MaskFacts())
+        # Told whenever the masks were read again.
+        self.on_masks: Callable[[], None] = lambda: None
 
     @property
     def phase(self) -> Phase:
@@ -312,6 +314,7 @@ class Guard:
         if stamp != self._stamp or not stamp or self.masks.zones is None:
             self.masks = self._source.load()
             self._stamp = stamp
+            self.on_masks()
         self._clock_says = self._trouble_of_clock()
 
     def _now(self) -> datetime:

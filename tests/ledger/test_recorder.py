@@ -152,9 +152,9 @@ def test_what_changed_between_two_runs_is_on_record(tmp_path: Path) -> None:
     desk.recorder.end(Stop(reason="asked"))
     ledger = Ledger(tmp_path / "ledger", desk.identity, clock=desk.hand.clock())
     other = boot(2).model_copy(update={"config": DIGEST[::-1], "mask": DIGEST[::-1]})
-    Recorder(ledger, clock=desk.hand.clock()).begin(other)
     desk.ledger = ledger
     desk.recorder = Recorder(ledger, clock=desk.hand.clock())
+    desk.recorder.begin(other)
     bodies = desk.bodies()
     assert [b.old for b in bodies if isinstance(b, ConfigChange)] == [DIGEST]
     assert [b.new for b in bodies if isinstance(b, MaskChange)] == [DIGEST[::-1]]

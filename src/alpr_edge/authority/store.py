@@ -31,7 +31,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from alpr_edge.authority.record import SignedRecord, open_record, parse_record
+from alpr_edge.authority.record import (
+    SIGNING_ROLES,
+    SignedRecord,
+    open_record,
+    parse_record,
+)
 from alpr_edge.authority.rules import Plan, State, Unit, confirm, plan_commit
 from alpr_edge.config.files import FileTrouble, read_regular_file
 from alpr_edge.errors import AlprEdgeError, TrustError
@@ -44,6 +49,7 @@ from alpr_edge.trust.keys import PrivateKey
 
 _NAME: Final = re.compile(r"(\d{6,16})-[0-9a-f]{12}\.json")
 Write = Callable[[Path, bytes], None]
+CITY: Final = "city"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,27 @@ class Loaded:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MaskMove:
+    """A change of what is in force, as it was made.
+
+    Attributes:
+        record: the one that was committed, or confirmed.
+        people: names of who signed it, by the list of persons, and `city`; empty where a record is
+            confirmed by somebody who has no list.
+    """
+
+    before: State
+    after: State
+    record: SignedRecord
+    people: tuple[str, ...] = ()
+
+    @property
+    def by_city(self) -> bool:
+        """Whether a key of the city signed."""
+        return CITY in self.people
+
+
 class MaskStore:
     """The mask records of one camera of one unit.
 
@@ -66,6 +93,7 @@ class MaskStore:
         folder: made at the first commit.
         device_key: the unit's own key, which signs the state.
         write: how a file is replaced; tests break it.
+        changed: told of every change once it is in force, for the ledger; must not raise.
     """
 
     def __init__(
@@ -74,7 +102,9 @@ class MaskStore:
         device_key: PrivateKey,
         *,
         write: Write = write_durably,
+        changed: Callable[[MaskMove], None] = lambda _: None,
     ) -> None:
+        self._changed = changed
         self._folder = Path(folder)
         self._key = device_key
         self._write = write
@@ -118,8 +148,9 @@ class MaskStore:
             OSError: the disk failed; the old state or the new one is there.
         """
         with self._locked():
+            before = self.load().state
             plan = plan_commit(
-                self.load().state,
+                before,
                 new := open_record(data, keyring),
                 keyring,
                 unit,
@@ -135,7 +166,8 @@ class MaskStore:
             self._records.mkdir(exist_ok=True)
             self._write(self._record_file(new), new.data)
             self._save(plan.state)
-            return plan
+        self._changed(MaskMove(before, plan.state, new, _people(new, keyring)))
+        return plan
 
     def plan(
         self,
@@ -156,17 +188,27 @@ class MaskStore:
             now=now,
         )
 
-    def confirm(self, now: datetime) -> State:
+    def confirm(self, now: datetime, keyring: Keyring | None = None) -> State:
         """Confirm the pending record.
+
+        Args:
+            keyring: tells whose word the record has, for the ledger; decides nothing.
 
         Raises:
             TrustError: as `rules.confirm`.
             OSError: the disk failed; the old state or the new one is there.
         """
         with self._locked():
-            state = confirm(self.load().state, now)
+            before = self.load().state
+            state = confirm(before, now)
             self._save(state)
-            return state
+        newest = state.records[-1]
+        people: tuple[str, ...] = ()
+        if keyring is not None:
+            with contextlib.suppress(TrustError):
+                people = _people(open_record(newest.data, keyring), keyring)
+        self._changed(MaskMove(before, state, newest, people))
+        return state
 
     def history(self) -> tuple[tuple[int, Path], ...]:
         """Number and file of every record that was ever committed, oldest first."""
@@ -249,6 +291,11 @@ class MaskStore:
             yield
         finally:
             os.close(descriptor)
+
+
+def _people(signed: SignedRecord, keyring: Keyring) -> tuple[str, ...]:
+    names = tuple(one.name for one in keyring.people(signed.signers, *SIGNING_ROLES))
+    return (*names, CITY) if keyring.is_city(signed.signers) else names
 
 
 def _damaged(reason: str) -> TrustError:

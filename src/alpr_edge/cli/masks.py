@@ -314,8 +314,8 @@ def _print_plan(plan: Plan) -> None:
 
 
 def _confirm(args: argparse.Namespace) -> int:
-    store, _, _ = _unit(args)
-    state = store.confirm(_now())
+    store, ring, _ = _unit(args)
+    state = store.confirm(_now(), ring)
     print(f"number {state.records[-1].record.number} alone is in force")
     return 0
 

@@ -28,15 +28,22 @@ class Entry(BaseModel):
     boot: Count
     up_ms: Count
     body: AnyBody
+    told: Time | None = None
+    """When another process told it, where that was well before it was written."""
 
     def encode(self) -> bytes:
         """The bytes that are hashed and stored."""
-        return self.model_dump_json(exclude_defaults=False).encode()
+        without = {"told"} if self.told is None else None
+        return self.model_dump_json(exclude=without).encode()
 
 
-def make_entry(body: Body, *, seq: int, at: datetime, boot: int, up_ms: int) -> Entry:
+def make_entry(
+    body: Body, *, seq: int, at: datetime, boot: int, up_ms: int, told: str | None = None
+) -> Entry:
     """An entry around `body`."""
-    return Entry.model_construct(seq=seq, at=stamp(at), boot=boot, up_ms=up_ms, body=body)
+    return Entry.model_construct(
+        seq=seq, at=stamp(at), boot=boot, up_ms=up_ms, body=body, told=told
+    )
 
 
 def decode(data: bytes) -> Entry:
@@ -52,7 +59,10 @@ def decode(data: bytes) -> Entry:
         first = err.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "entry"
         raise _bad(f"{where}: {first['type']}") from err
-    if len(data) > MAX_ENTRY_BYTES or entry.encode() != data:
+    # Fields that a body did not have yet when an entry was written are not in its bytes.
+    again = entry.model_dump_json(exclude_unset=True).encode()
+    empty = entry.told is None and "told" in entry.model_fields_set
+    if len(data) > MAX_ENTRY_BYTES or again != data or empty:
         raise _bad("its bytes are not in canonical form")
     return entry
 

@@ -31,6 +31,7 @@ from alpr_edge.ledger.kinds import (
     TimeCorrection,
     Trigger,
     Update,
+    Visit,
 )
 from alpr_edge.types import DropReason
 
@@ -115,7 +116,7 @@ class Facts:
                 self.lost += body.count
             case LinkDown():
                 self.links_down += 1
-            case LinkUp():
+            case LinkUp() | Visit():
                 pass
             case Login():
                 self.logins[body.outcome] += 1
@@ -176,8 +177,10 @@ def describe(entry: Entry) -> str:
             )
         case MaskChange():
             how = {True: "uncovering ground", False: "covering more", None: "extent not recorded"}
+            size = f", {body.added_px} pixels more and {body.removed_px} less are blanked"
             return (
-                f"Masks changed ({how[body.narrowed]}; {body.added} added, {body.removed} removed) "
+                f"Masks changed ({how[body.narrowed]}; {body.added} added, {body.removed} removed"
+                f"{size if body.number else ''}) "
                 f"by {body.by}{_second(body.second)}"
                 f"{', with an order of the city' if body.order else ''}." + _why(body.reason)
             )

@@ -83,14 +83,20 @@ class MaskChange(Body):
     old: Digest
     new: Digest
     added: Count
+    """Polygons, bands and lines that are new."""
     removed: Count
     narrowed: bool | None
     """Whether any ground became readable that was not; None where that is not known."""
     by: Person = NOBODY
     second: Person = NOBODY
     order: Digest | None = None
-    """SHA-256 of the order signed with the city's key."""
+    """Digest of the record, where the city signed it."""
     reason: Prose = ""
+    added_px: Count = 0
+    removed_px: Count = 0
+    """Pixels of the frame that are blanked now, and that are no longer."""
+    number: Count = 0
+    """Of the mask record; 0 where none did it."""
 
 
 class Commissioning(Body):
@@ -315,6 +321,13 @@ class Reported(Body):
     end: Time | None = None
 
 
+class Visit(Body):
+    """Another process wrote while the service did not run; what follows is what it had to tell."""
+
+    kind: Literal["visit"] = "visit"
+    who: Literal["console", "command", "installer"]
+
+
 class Recovered(Body):
     """The ledger's end was torn (a crash, a power cut) and was cut back to the last whole entry."""
 
@@ -369,6 +382,7 @@ AnyBody = Annotated[
     | SoftwareScan
     | Attested
     | Reported
+    | Visit
     | Recovered
     | Restarted
     | Lost,
@@ -378,5 +392,5 @@ KINDS: tuple[type[Body], ...] = (
     *(Boot, Stop, ConfigChange, MaskChange, Commissioning, SelfTest, Drift, Hour),
     *(LinkUp, LinkDown, Login, Access, Egress, Retention, Update, TimeCorrection),
     *(StorageFault, Trigger, KeyChange, ModelCheck, SoftwareScan, Attested, Reported),
-    *(Recovered, Restarted, Lost),
+    *(Visit, Recovered, Restarted, Lost),
 )

@@ -1,19 +1,21 @@
 """What the service tells the ledger: turns events of the device into entries.
 
-It is delivery's `Observer` and the service's `ServiceRecord`. It holds no plate and is given
-none: counts, ids, codes and digests only.
+It is delivery's `Observer`, the service's `ServiceRecord` and the ledger's `Tells`. It holds no
+plate and is given none: counts, ids, codes and digests only.
 
 Rules:
 - An egress batch is on disk, synced, before its first read leaves; if it cannot be, nothing leaves.
 - Suppressions are told per hour of the run, as powers of two from eight on, every reason always.
 - A broker whose certificate changes, or whose authority is unknown, is a trigger.
 - Time steps are noticed by comparing the wall clock with the monotonic one.
+- Masks that come into force without anybody's word are an entry by nobody, and a trigger.
+- So are `_REFUSED` logins within `_REFUSED_WITHIN_S` that failed.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,19 +26,23 @@ from alpr_edge.ledger.kinds import (
     Body,
     Boot,
     ConfigChange,
-    Drift,
     Egress,
     Hour,
     LinkDown,
     LinkUp,
+    Login,
     MaskChange,
     Retention,
+    SelfTest,
     Stop,
     StorageFault,
     TimeCorrection,
     Trigger,
+    Update,
 )
+from alpr_edge.ledger.spool import Notice
 from alpr_edge.ledger.store import Clock, Ledger
+from alpr_edge.ledger.telling import Tells
 from alpr_edge.types import DropReason
 
 HOUR_S = 3600.0
@@ -44,6 +50,14 @@ STEP_S = 2.0
 """Steps of the wall clock below this are not told: NTP slews them."""
 _FLOOR = 8
 _TLS_FAILED = 3
+_REFUSED = 5
+_REFUSED_WITHIN_S = 600.0
+_UNEXPLAINED_S = 5.0
+"""How long a mask record may be in force before its entry has come through the spool."""
+NO_MASKS = "0" * 64
+CHECKS_OF_A_SELF_TEST = 4
+"""Masked pixels, inside, band, outside: `exclusion.self_test.Finding`."""
+STOPPED_VIEWS = frozenset({"moved", "turned", "covered", "defocused", "frozen", "unconfirmed"})
 
 
 def coarse(count: int) -> int:
@@ -62,7 +76,7 @@ class _HourTally:
     drops: Counter[DropReason] = field(default_factory=Counter)
 
 
-class Recorder:
+class Recorder(Tells):
     """Writes to one ledger; safe to use from several threads."""
 
     def __init__(
@@ -82,27 +96,53 @@ class Recorder:
         self._certificates: dict[str, str] = {}
         self._tls_failures = 0
         self._up: set[str] = set()
+        self._refused: deque[float] = deque(maxlen=_REFUSED)
+        known = self._ledger.newest(Boot, MaskChange)
+        self._mask = known.mask if isinstance(known, Boot) else getattr(known, "new", "")
+        self._unexplained: tuple[str, float] | None = None
+        self._view, self._tested = "", ""
 
     # --- the run -----------------------------------------------------------------------------
 
-    def begin(self, boot: Boot) -> None:
-        """Record the start, and what is not as it was at the start before."""
+    def begin(self, boot: Boot, settings: tuple[str, ...] = ()) -> None:
+        """Record the start, and what is not as it was at the start before.
+
+        Args:
+            settings: which keys of the configuration differ from those of the start before.
+        """
         before = self._ledger.last_boot()
-        if before is not None and before.config != boot.config:
-            self._ledger.append(ConfigChange(old=before.config, new=boot.config))
-        if before is not None and before.mask != boot.mask:
-            change = MaskChange(old=before.mask, new=boot.mask, added=0, removed=0, narrowed=None)
-            self._ledger.append(change)
+        config, software = (self._ledger.newest(Boot, one) for one in (ConfigChange, Update))
         self._ledger.append(boot)
+        told = isinstance(config, ConfigChange) and config.new == boot.config
+        if before is not None and before.config != boot.config and not told:
+            self._ledger.append(ConfigChange(old=before.config, new=boot.config, settings=settings))
+        told = isinstance(software, Update) and software.new == boot.software
+        if before is not None and before.software != boot.software and not told:
+            self.updated("installed", old=before.software, new=boot.software)
+        self.masks_in_force(boot.mask)
 
     def record(self, body: Body) -> None:
         """Record anything of the vocabulary; a trigger is raised as an alarm as well."""
         self._ledger.append(body)
-        if isinstance(body, Trigger):
-            self._alarm(body)
+        self._draw_conclusions(body)
+
+    def record_now(self, body: Body) -> None:
+        """As `record`, and it survives a power cut.
+
+        Raises:
+            AuditError: the disk does not take it.
+        """
+        self.record(body)
+        self._ledger.make_durable()
+
+    def take(self, notice: Notice) -> None:
+        """Record what another process told."""
+        self._ledger.take(notice)
+        self._draw_conclusions(notice.body)
 
     def end(self, stop: Stop) -> None:
         """Record the last hour and the end, sync, sign, close."""
+        self.tick(at_once=True)
         self._turn(end=True)
         self._ledger.close(stop)
 
@@ -126,9 +166,47 @@ class Recorder:
         with self._lock:
             self._hour.drops[reason] += count
 
-    def drift(self, *, stopped: bool, code: str | None = None) -> None:
-        """The view shifted, or is believed again."""
-        self.record(Drift(state="stopped" if stopped else "resumed", code=code))
+    def guarded(self, *, view: str, self_test: str, finding: str = "") -> None:
+        """What view watch and self-test say; told whenever one of them has changed.
+
+        Args:
+            view: a `ViewState`.
+            self_test: `passed`, `failed` or what else a `SelfTestReport` says, with its time, so
+                that two tests that pass are two.
+            finding: a `Finding`, if it failed.
+        """
+        before, self._view = self._view, view
+        if view in STOPPED_VIEWS and before not in STOPPED_VIEWS:
+            self.drift_stopped(f"exclusion.view.{view}")
+        elif before in STOPPED_VIEWS and view not in STOPPED_VIEWS:
+            self.drift_resumed(f"exclusion.view.{view}")
+        state = self_test.partition(" ")[0]
+        if self_test != self._tested and state in ("passed", "failed"):
+            failed = (f"exclusion.selftest.{finding}",) if finding else ()
+            passed = state == "passed"
+            self.record(SelfTest(passed=passed, checks=CHECKS_OF_A_SELF_TEST, failed=failed))
+        self._tested = self_test
+
+    def masks_in_force(self, digest: str) -> None:
+        """Which masks the device reads under now; empty: none. Who put them there tells it too."""
+        new = digest or NO_MASKS
+        if not self._mask:
+            self._mask = new
+        if new == self._mask:
+            self._unexplained = None
+        elif self._unexplained is None or self._unexplained[0] != new:
+            self._unexplained = (new, self._clock.monotonic())
+
+    def tick(self, *, at_once: bool = False) -> None:
+        """Called now and then: what nobody has explained in time is an entry."""
+        unexplained = self._unexplained
+        if unexplained is None:
+            return
+        if self._clock.monotonic() - unexplained[1] < _UNEXPLAINED_S and not at_once:
+            return
+        self._unexplained = None
+        self._mask_by_nobody(unexplained[0])
+        self._mask = unexplained[0]
 
     # --- delivery's observer -----------------------------------------------------------------
 
@@ -199,6 +277,27 @@ class Recorder:
                 self.record(Trigger(what="tls_clients_failed", count=self._tls_failures))
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _draw_conclusions(self, body: Body) -> None:
+        if isinstance(body, Trigger):
+            self._alarm(body)
+        elif isinstance(body, MaskChange):
+            self._mask = body.new
+            if self._unexplained is not None and self._unexplained[0] == body.new:
+                self._unexplained = None
+        elif isinstance(body, Login) and body.outcome == "granted":
+            self._refused.clear()
+        elif isinstance(body, Login) and body.outcome in ("refused", "locked"):
+            now_s = self._clock.monotonic()
+            self._refused.append(now_s)
+            if len(self._refused) == _REFUSED and now_s - self._refused[0] < _REFUSED_WITHIN_S:
+                self._refused.clear()
+                self.record(Trigger(what="repeated_logins", count=_REFUSED))
+
+    def _mask_by_nobody(self, new: str) -> None:
+        old = self._mask
+        self._ledger.append(MaskChange(old=old, new=new, added=0, removed=0, narrowed=None))
+        self.record(Trigger(what="file_changed", file="masks", old=old, new=new))
 
     def _turn(self, *, end: bool = False) -> None:
         now_s = self._clock.monotonic()

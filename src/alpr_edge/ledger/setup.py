@@ -16,7 +16,9 @@ from alpr_edge.errors import AlprEdgeError, AuditError
 from alpr_edge.ledger.channel import LedgerChannel, LedgerTopics, SerialCheckpoints
 from alpr_edge.ledger.kinds import Attested, Boot, KeyChange, SoftwareScan, Stop, Trigger
 from alpr_edge.ledger.note import VerifierKey
-from alpr_edge.ledger.recorder import Recorder
+from alpr_edge.ledger.recorder import NO_MASKS, Recorder
+from alpr_edge.ledger.reporter import Reporter, Visitor
+from alpr_edge.ledger.spool import Spool
 from alpr_edge.ledger.store import Clock, Identity, Ledger, LedgerTimes
 from alpr_edge.trust.attestation import Statement, attest
 from alpr_edge.trust.biometric_rules import rules_digest
@@ -25,6 +27,8 @@ from alpr_edge.trust.device_identity import KEY_FILE, device_key
 from alpr_edge.trust.installed import scan
 from alpr_edge.trust.keys import PrivateKey
 
+_TAKE_EVERY_S = 0.25
+"""How often the service looks for what other processes told."""
 _log = logging.getLogger(__name__)
 KNOWN_KEYS = "ledger-keys"
 """The verifier keys that this device has ever signed with, oldest first, beside its key."""
@@ -73,26 +77,31 @@ class LedgerKit:
         self.ledger, self.recorder = ledger, recorder
         self.identity, self.channel = identity, channel
         self._key, self._key_made, self._serial = key, key_made, serial
+        before = ledger.last_boot()
+        self.starts = ledger.boot if before is None else before.count + 1
         self._now = Clock().now
         self._stopping = threading.Event()
         self._serial_thread: threading.Thread | None = None
+        self._spool = Spool(ledger.folder)
+        self._spool_thread = threading.Thread(target=self._take, name="ledger-spool", daemon=True)
 
     def begin(self, started: Started) -> None:
         """Record the start, state it to the outside, and let checkpoints go out."""
         key = hashlib.sha256(self.identity.signers[-1].public_key).hexdigest()
-        if self._key_made:
-            self.recorder.record(KeyChange(key="device", act="made", digest=key, sealed=False))
         self.recorder.begin(
             Boot(
-                count=self.ledger.boot,
+                count=self.starts,
                 software=started.software,
                 config=started.config,
-                mask=started.mask,
+                mask=started.mask or NO_MASKS,
                 models=started.models,
                 clean=self.ledger.ended_in_order or self.ledger.boot == 1,
                 key=key,
             )
         )
+        if self._key_made:
+            self.recorder.record(KeyChange(key="device", act="made", digest=key, sealed=False))
+        self._take_once()
         installed = scan()
         sbom = bill_digest(
             bill(
@@ -113,6 +122,7 @@ class LedgerKit:
             )
         )
         self.ledger.start()
+        self._spool_thread.start()
         if self.channel is not None:
             self.channel.start()
             self.channel.attest(self.attestation(started, sbom, len(installed.findings)))
@@ -131,7 +141,7 @@ class LedgerKit:
             device=self.identity.device,
             software=name,
             version=version,
-            boot_count=self.ledger.boot,
+            boot_count=self.starts,
             config=started.config,
             mask=started.mask,
             models=started.models,
@@ -148,6 +158,9 @@ class LedgerKit:
     def end(self, reason: str = "asked", code: str | None = None) -> None:
         """Record the end, sign it, send it, close."""
         self._stopping.set()
+        if self._spool_thread.is_alive():
+            self._spool_thread.join(10.0)
+        self._take_once()
         known = reason if reason in ("asked", "source_ended", "error") else "error"
         self.recorder.end(Stop(reason=known, code=code))  # type: ignore[arg-type]
         if self._serial_thread is not None:
@@ -161,6 +174,18 @@ class LedgerKit:
             self.end("error", err.code)
         else:
             self.end("asked" if asked else "source_ended")
+
+    def _take(self) -> None:
+        while not self._stopping.wait(_TAKE_EVERY_S):
+            self._take_once()
+
+    def _take_once(self) -> None:
+        try:
+            if self._spool.waiting():
+                self._spool.take(self.recorder.take, self.ledger.make_durable)
+            self.recorder.tick()
+        except AuditError as err:
+            _log.warning("notices wait", extra={"code": err.code, "hint": err.hint})
 
     def _show(self, serial: SerialCheckpoints) -> None:
         while True:
@@ -215,6 +240,23 @@ def open_kit(
         channel=channel,
         serial=serial,
     )
+
+
+def open_reporter(config: DeviceConfig, who: Visitor = "command") -> Reporter | None:
+    """What another process than the service tells this unit's ledger by; None without a ledger.
+
+    Opens nothing yet: whatever is wrong with ledger or key shows when something is told.
+    """
+    wanted = config.ledger
+    if not wanted.enabled:
+        return None
+    path = Path(wanted.path)
+
+    def open_ledger() -> Ledger:
+        identity = device_ledger_identity(config.device.id, Path(wanted.identity))
+        return Ledger(path, identity, times=LedgerTimes(wanted.flush_s, wanted.checkpoint_s))
+
+    return Reporter(Spool(path), open_ledger, who=who)
 
 
 def device_ledger_identity(device: str, folder: Path) -> Identity:

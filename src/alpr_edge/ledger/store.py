@@ -50,6 +50,7 @@ from alpr_edge.ledger.note import (
     sign,
 )
 from alpr_edge.ledger.opening import Damage, Opened, open_log
+from alpr_edge.ledger.spool import Notice
 from alpr_edge.ledger.tiles import (
     LEVELS_PER_TILE,
     WIDTH,
@@ -59,6 +60,8 @@ from alpr_edge.ledger.tiles import (
 )
 
 _log = logging.getLogger(__name__)
+_LATE_S = 2.0
+"""A notice of another process that is older when it is written has both times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,12 @@ class Ledger:
 
     # --- writing -----------------------------------------------------------------------------
 
-    def append(self, body: Body) -> int:
-        """Add an entry. Returns its place, -1 if it had to be dropped (counted, and told later)."""
+    def append(self, body: Body, *, told: str | None = None) -> int:
+        """Add an entry. Returns its place, -1 if it had to be dropped (counted, and told later).
+
+        Args:
+            told: when another process told it, where that is another time than now.
+        """
         with self._lock:
             if len(self._unwritten) >= self._most_waiting:
                 self._lost, self._lost_code = self._lost + 1, self._fault or "ledger.failed"
@@ -161,10 +168,15 @@ class Ledger:
             if self._lost and not self._unwritten:
                 lost, self._lost = self._lost, 0
                 self._append(Lost(count=lost, code=self._lost_code))
-            place = self._append(body)
+            place = self._append(body, told)
             self._write()
         self._wake.set()
         return place
+
+    def take(self, notice: Notice) -> None:
+        """Add what another process told."""
+        late_s = self._clock.now().timestamp() - datetime.fromisoformat(notice.at).timestamp()
+        self.append(notice.body, told=notice.at if abs(late_s) > _LATE_S else None)
 
     def sync(self) -> bool:
         """Make everything durable and sign it now. Returns whether that went well."""
@@ -239,13 +251,21 @@ class Ledger:
 
     def last_boot(self) -> Boot | None:
         """What the newest start in the log said."""
+        found = self.newest(Boot)
+        return found if isinstance(found, Boot) else None
+
+    def newest(self, *kinds: type[Body]) -> Body | None:
+        """The newest entry of one of these kinds."""
         with self._flushing:
             tail, bundle = list(self._tail), self._sealed.size // WIDTH
+        marks = [b'"kind":"%b"' % one.model_fields["kind"].default.encode() for one in kinds]
         while True:
             for data in reversed(tail):
-                body = decode(data).body
-                if isinstance(body, Boot):
-                    return body
+                # Decoding is slow, and the newest start may be a year back.
+                if any(mark in data for mark in marks):
+                    body = decode(data).body
+                    if isinstance(body, kinds):
+                        return body
             if not bundle:
                 return None
             bundle -= 1
@@ -305,7 +325,7 @@ class Ledger:
         self._latest = parse_note(raw) if raw is not None and found.head is not None else None
         before = damage.last_boot if damage else (found.last.boot if found.last else 0)
         self._boot = before + 1
-        self._clean = found.last is not None and isinstance(found.last.body, Stop)
+        self._clean = isinstance(self.newest(Boot, Stop), Stop)
         self._open_journal(found)
         if damage is not None:
             self.append(_restarted(damage))
@@ -349,10 +369,11 @@ class Ledger:
         except OSError as err:
             raise translate(err, self._folder.path / JOURNAL) from err
 
-    def _append(self, body: Body) -> int:
+    def _append(self, body: Body, told: str | None = None) -> int:
         place = self._size
         up_ms = max(0, int(1000 * (self._clock.monotonic() - self._began_s)))
-        entry = make_entry(body, seq=place, at=self._clock.now(), boot=self._boot, up_ms=up_ms)
+        at, boot = self._clock.now(), self._boot
+        entry = make_entry(body, seq=place, at=at, boot=boot, up_ms=up_ms, told=told)
         data = entry.encode()
         self._tree.append(leaf_hash(data))
         self._tail.append(data)

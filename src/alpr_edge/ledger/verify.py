@@ -20,7 +20,15 @@ from typing import Protocol
 
 from alpr_edge.errors import AuditError
 from alpr_edge.ledger.entry import Entry, decode
-from alpr_edge.ledger.kinds import Boot, Lost, Recovered, Restarted, StorageFault, TimeCorrection
+from alpr_edge.ledger.kinds import (
+    Boot,
+    Lost,
+    Recovered,
+    Restarted,
+    StorageFault,
+    TimeCorrection,
+    Visit,
+)
 from alpr_edge.ledger.merkle import HASH_BYTES, Frontier, leaf_hash, perfect_root
 from alpr_edge.ledger.note import (
     Checkpoint,
@@ -450,7 +458,7 @@ class _Clock:
                     "run before it ended: the clock was not set yet, or was set back",
                 )
             # What comes before the entry `boot` belongs to opening the ledger itself.
-            if not isinstance(entry.body, Boot | Restarted | Recovered | Lost):
+            if not isinstance(entry.body, Boot | Visit | Restarted | Recovered | Lost):
                 verdict.add(
                     Weight.NOTE, "ledger.clock.boot", place, place + 1, "a run without its start"
                 )
@@ -501,7 +509,10 @@ class _Clock:
             case Recovered():
                 text = f"{body.torn_bytes} torn bytes were cut off after a crash or a power cut"
                 self._verdict.add(Weight.NOTE, "ledger.torn", place, place + 1, text)
-            case StorageFault() if body.what == "ledger":
+            case StorageFault() if body.what == "ledger" and body.lost:
+                text = f"{body.lost} entries of other processes were not written ({body.code})"
+                self._verdict.add(Weight.NOTE, "ledger.lost", place, place + 1, text)
+            case StorageFault() if body.what == "ledger" and body.end > body.first:
                 text = f"the device itself found entries {body.first} to {body.end - 1} damaged"
                 self._verdict.add(Weight.NOTE, "ledger.fault", place, place + 1, text)
 

@@ -128,6 +128,7 @@ def _make_service(
     if kit is not None:
         begun = Started(SOFTWARE, digest, guard.mask_digest, tuple(filter(None, models.split(","))))
         kit.begin(begun)
+        guard.on_masks = lambda: kit.recorder.masks_in_force(guard.mask_digest)
 
     def make_pipeline(size_px: tuple[int, int]) -> Pipeline:
         if engine is None:

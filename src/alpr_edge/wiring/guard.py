@@ -67,7 +67,9 @@ def make_mask_store(config: DeviceConfig) -> MaskStore:
         ConfigError: the configuration names none.
         KeyUnusable: the unit's own key cannot be made or read.
     """
-    from alpr_edge.authority.store import MaskStore
+    from alpr_edge.authority.store import MaskMove, MaskStore
+    from alpr_edge.ledger.mask_changes import tell
+    from alpr_edge.ledger.setup import open_reporter
     from alpr_edge.trust.device_identity import device_key
 
     if config.exclusion.mask_store is None:
@@ -76,7 +78,14 @@ def make_mask_store(config: DeviceConfig) -> MaskStore:
             code="config.no_mask_store",
             hint="set exclusion.mask_store to a folder; mask_file is for a bench only",
         )
-    return MaskStore(config.exclusion.mask_store, device_key(config.trust.identity))
+    reporter = open_reporter(config)
+
+    def changed(move: MaskMove) -> None:
+        if reporter is not None:
+            tell(move, config.exclusion.band, reporter)
+
+    key = device_key(config.trust.identity)
+    return MaskStore(config.exclusion.mask_store, key, changed=changed)
 
 
 def waived_reasons(config: DeviceConfig, check: SignatureCheck) -> frozenset[StopReason]:
