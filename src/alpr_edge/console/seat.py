@@ -10,10 +10,12 @@ that no step of the wall clock keeps a door open.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
-from alpr_edge.console.access import User
+from alpr_edge.console.access import Level, User
 from alpr_edge.delivery.clocks import Clocks
+from alpr_edge.errors import ConsoleError
 
 IDLE_S: Final = 300.0
 
@@ -38,6 +40,103 @@ class Gatekeeper(Protocol):
         Raises:
             ConsoleError: as `login`.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LastLogin:
+    """Told at the next one.
+
+    Attributes:
+        at: when, as the unit's clock had it; empty: never.
+        failures: failed attempts since.
+    """
+
+    at: str = ""
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A second factor that is being set up.
+
+    Attributes:
+        totp: its secret in base32, for who types it in.
+        uri: what the QR code holds.
+        qr: the code as lines of letters.
+        recovery: codes that are each good once.
+    """
+
+    totp: str
+    uri: str
+    qr: tuple[str, ...]
+    recovery: tuple[str, ...]
+
+
+class SetUpNeeded(ConsoleError):
+    """Password right; second factor and own password are still to be set."""
+
+    code = "console.login.set_up"
+
+
+class People(Gatekeeper, Protocol):
+    """Port: the console's users (`accounts.Accounts`). All raise `ConsoleError`."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no user yet."""
+        ...
+
+    def first_secret(self) -> tuple[str, bool]:
+        """The secret that makes the first user, and whether nobody was shown it yet."""
+        ...
+
+    def check_first_secret(self, typed: str) -> None:
+        """Refuse a wrong one."""
+        ...
+
+    def last_login(self, name: str) -> LastLogin:
+        """The login before this one."""
+        ...
+
+    def note_seen(self, name: str) -> None:
+        """This login is the last one from now on."""
+        ...
+
+    def users(self) -> list[dict[str, Any]]:
+        """Names, roles, keys, last logins; no secret."""
+        ...
+
+    def add(self, name: str, level: Level) -> str:
+        """A new user; gives the password for the first login."""
+        ...
+
+    def reset(self, name: str) -> str:
+        """A new first password; second factor and key are gone."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Take a user away."""
+        ...
+
+    def enrolment(self, name: str, unit: str) -> Enrolment:
+        """A new second factor to be shown."""
+        ...
+
+    def check_password(self, password: str, name: str) -> None:
+        """Refuse a password that is too easy."""
+        ...
+
+    def set_up(self, name: str, password: str, enrolment: Enrolment, code: str) -> User:
+        """Own password, second factor and key."""
+        ...
+
+    def set_password(self, name: str, old: str, new: str) -> None:
+        """Another password."""
+        ...
+
+    def set_second_factor(self, name: str, enrolment: Enrolment, code: str) -> None:
+        """Another second factor."""
         ...
 
 
@@ -74,7 +173,10 @@ class Seat:
             ConsoleError: as `Gatekeeper.login`.
         """
         self._user = None
-        user = self.gatekeeper.login(name, password, code)
+        return self.admit(self.gatekeeper.login(name, password, code))
+
+    def admit(self, user: User) -> User:
+        """Seat somebody whom the gatekeeper has just let in or set up."""
         self._user, self._touched_s = user, self._clocks.boot_s()
         return user
 

@@ -1,0 +1,162 @@
+"""Commands that make the unit do something, and the terminal's own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from alpr_edge.console.sitting import Does, Sitting
+from alpr_edge.console.talk import Ask, Now, Talk, clean, lay_out, say
+from alpr_edge.errors import ConfigError, ConsoleError
+from alpr_edge.placement.session import AnswerRefused, CalibrationSession
+
+_YES: Final = "yes"
+_LEAST_REASON: Final = 8
+
+
+def _self_test(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    yield Now("asking for a self-test …")
+    found = sitting.device.run_self_test()
+    yield say(*lay_out(found), data=found)
+
+
+def _test_mqtt(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    yield Now("reaching the broker …")
+    found = sitting.device.test_mqtt()
+    yield say(*lay_out(found), data=found)
+
+
+def _take_reference(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    answer = yield Ask("by day, masks final, nobody before the lens? type yes: ")
+    if answer.strip() != _YES:
+        yield say("left as it is")
+        return
+    yield Now("looking; this takes a minute …")
+    found = sitting.device.take_reference()
+    yield say(*lay_out(found), data=found)
+
+
+def _calibrate(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    session = CalibrationSession()
+    yield say("`back` takes the last answer back, `?` explains, `stop` leaves")
+    while (question := session.question) is not None:
+        given = f" [{question.default}]" if question.default else ""
+        answer = (yield Ask(f"{question.text}{given}: ")).strip()
+        if answer == "stop":
+            yield say("left; nothing is kept")
+            return
+        if answer == "back":
+            session = session.back()
+        elif answer == "?":
+            yield say(question.help, f"such as: {question.example}")
+        else:
+            try:
+                session = session.answer(answer)
+            except AnswerRefused as err:
+                yield say(str(err))
+    yield Now("fitting …")
+    try:
+        found = sitting.device.save_calibration(session.answers)
+    except ConfigError as err:
+        yield say(*str(err).splitlines())
+        return
+    yield say(*lay_out(found), data=found)
+
+
+def _reads(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    reason = (yield Ask("reason, for the ledger: ")).strip()
+    if len(reason) < _LEAST_REASON:
+        raise ConsoleError(
+            "no reads without a reason",
+            code="console.reason",
+            hint=f"say why in {_LEAST_REASON} letters or more; it goes to the ledger",
+        )
+    count, who = values.get("count", 10), sitting.user.name
+    found = sitting.device.reads(count, reason=reason, who=who)
+    lines = [
+        clean(f"{one['captured_at']}  {one['plate']}  {float(one['confidence']):.2f}")
+        for one in found
+    ]
+    yield say(*(lines or ["no read waits here"]), data=found)
+
+
+def _update(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    yield say(
+        "This version cannot be updated over the console.",
+        "Flash the module anew, or install the package and start the service again.",
+    )
+
+
+def _reboot(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    if (yield Ask("switch the unit off and on? type yes: ")).strip() != _YES:
+        yield say("left running")
+        return
+    found = sitting.device.reboot()
+    yield say(*lay_out(found), data=found)
+
+
+def _factory_reset(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    me = sitting.user
+    unit = str(sitting.device.about().get("unit", ""))
+    yield say(
+        "This erases the unit's key, all users with their keys, and all reads that wait here.",
+        "Masks stay, but count no more: nothing is read until the unit is set up again.",
+    )
+    if (yield Ask(f"type the unit's name ({clean(unit)}) to go on: ")).strip() != unit:
+        yield say("left as it is")
+        return
+    password = yield Ask(f"password of {me.name}: ", secret=True)
+    code = yield Ask("code: ", secret=True)
+    sitting.people.login(me.name, password, code)
+    found = sitting.device.factory_reset(me.name)
+    sitting.ended = True
+    yield say(*lay_out(found), data=found)
+
+
+# --- the terminal ----------------------------------------------------------------------------
+
+
+def _typed(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    yield say(*(f"{i:4d}  {line}" for i, line in enumerate(sitting.typed, 1)), data=sitting.typed)
+
+
+def _dumb(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    sitting.screen.dumb, sitting.screen.length = True, 0
+    yield from ()
+
+
+def _full(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    sitting.screen.dumb, sitting.screen.length = False, 24
+    yield from ()
+
+
+def _length(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    sitting.screen.length = values["lines"]
+    yield from ()
+
+
+def _width(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    sitting.screen.width = values["columns"]
+    yield from ()
+
+
+def _logout(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    sitting.ended = True
+    yield from ()
+
+
+ACTING: Final[dict[str, Does]] = {
+    "run_self_test": _self_test,
+    "test_mqtt": _test_mqtt,
+    "take_reference": _take_reference,
+    "calibrate": _calibrate,
+    "reads": _reads,
+    "update": _update,
+    "reboot": _reboot,
+    "factory_reset": _factory_reset,
+    "typed": _typed,
+    "terminal_dumb": _dumb,
+    "terminal_full": _full,
+    "terminal_length": _length,
+    "terminal_width": _width,
+    "logout": _logout,
+}
