@@ -91,8 +91,8 @@ def tell_everything(tells: Tells) -> None:
     tells.commissioned(DIGEST, DIGEST, By("anna"))
     tells.updated("refused", bundle=DIGEST, code="trust.signature")
     tells.key_changed("city", "revoked", DIGEST, by="city")
-    tells.self_tested(passed=False, checks=4, failed=("exclusion.selftest.passed_on_the_band",))
-    tells.drift_stopped("exclusion.view.moved")
+    tells.self_tested(passed=False, checks=4, failed=("exclusion.self_test.passed_on_the_band",))
+    tells.drift_stopped("exclusion.scene.moved")
     tells.drift_resumed(by="anna")
     tells.time_corrected(now, now + timedelta(hours=1), "manual")
     tells.storage_failed("config", "config.unreadable")
@@ -323,7 +323,7 @@ def test_views_and_self_tests_are_told_once_each(unit: Unit) -> None:
     assert [b.state for b in bodies if b.kind == "drift"] == ["stopped", "resumed"]
     tests = [b for b in bodies if isinstance(b, SelfTest)]
     assert [b.passed for b in tests] == [True, True, False]
-    assert tests[2].failed == ("exclusion.selftest.read_behind_the_mask",)
+    assert tests[2].failed == ("exclusion.self_test.read_behind_the_mask",)
 
 
 def test_other_software_than_at_the_start_before_is_an_update(unit: Unit) -> None:

@@ -429,6 +429,26 @@ class Ledger(Section):
     """Longest between two looks for a new checkpoint to publish."""
     serial: PathField | None = None
     """A serial line to write every checkpoint to as well."""
+    attest_every_s: Annotated[float, Field(ge=1, le=604_800)] = 21_600.0
+    """Longest between two attestations; a fact that changes makes one at once."""
+
+
+class Sentry(Section):
+    """[sentry]: signs that someone is at the unit become alarms, and are on record."""
+
+    every_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
+    """Seconds between two looks at case, files and ports."""
+    case_switch: PathField | None = None
+    """A file that tells whether the case is open: a GPIO's `value`, or a pipe that gets 0 and 1."""
+    case_open: Literal["0", "1"] = "1"
+    """What the switch says when the case is open."""
+    ports: (
+        Annotated[
+            tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(strict=False, max_length=64)
+        ]
+        | None
+    ) = None
+    """TCP ports that may listen to the outside; without it those that did at the start."""
 
 
 class Trust(Section):
@@ -490,6 +510,7 @@ class DeviceConfig(Section):
     usage: Usage = Usage()
     # Validated like a written section, so that its paths are relative to the file's folder.
     ledger: Ledger = Field({}, validate_default=True)
+    sentry: Sentry = Sentry()
     trust: Trust = Field({}, validate_default=True)
     clock: Clock = Clock()
     run: Run = Run()

@@ -25,13 +25,17 @@ from alpr_edge.ledger.fields import host, stamp
 from alpr_edge.ledger.kinds import (
     Body,
     Boot,
+    Commissioning,
     ConfigChange,
+    Drift,
     Egress,
     Hour,
+    KeyChange,
     LinkDown,
     LinkUp,
     Login,
     MaskChange,
+    ModelCheck,
     Retention,
     SelfTest,
     Stop,
@@ -42,7 +46,7 @@ from alpr_edge.ledger.kinds import (
 )
 from alpr_edge.ledger.spool import Notice
 from alpr_edge.ledger.store import Clock, Ledger
-from alpr_edge.ledger.telling import Tells
+from alpr_edge.ledger.telling import StoragePart, Tells
 from alpr_edge.types import DropReason
 
 HOUR_S = 3600.0
@@ -76,6 +80,18 @@ class _HourTally:
     drops: Counter[DropReason] = field(default_factory=Counter)
 
 
+_ATTESTED = (
+    Commissioning,
+    ConfigChange,
+    Drift,
+    KeyChange,
+    MaskChange,
+    ModelCheck,
+    SelfTest,
+    Update,
+)
+
+
 class Recorder(Tells):
     """Writes to one ledger; safe to use from several threads."""
 
@@ -99,8 +115,13 @@ class Recorder(Tells):
         self._refused: deque[float] = deque(maxlen=_REFUSED)
         known = self._ledger.newest(Boot, MaskChange)
         self._mask = known.mask if isinstance(known, Boot) else getattr(known, "new", "")
+        self._faults: dict[tuple[str, str], float] = {}
         self._unexplained: tuple[str, float] | None = None
         self._view, self._tested = "", ""
+        self.revision = 0
+        """Grows with every entry that changes what an attestation says."""
+        self.self_test_passed: bool | None = None
+        self.drift_is_stopped: bool | None = None
 
     # --- the run -----------------------------------------------------------------------------
 
@@ -176,16 +197,25 @@ class Recorder(Tells):
             finding: a `Finding`, if it failed.
         """
         before, self._view = self._view, view
+        if view not in STOPPED_VIEWS and self.drift_is_stopped is None:
+            self.drift_is_stopped = False
         if view in STOPPED_VIEWS and before not in STOPPED_VIEWS:
-            self.drift_stopped(f"exclusion.view.{view}")
+            self.drift_stopped(f"exclusion.scene.{view}")
         elif before in STOPPED_VIEWS and view not in STOPPED_VIEWS:
-            self.drift_resumed(f"exclusion.view.{view}")
+            self.drift_resumed(f"exclusion.scene.{view}")
         state = self_test.partition(" ")[0]
         if self_test != self._tested and state in ("passed", "failed"):
-            failed = (f"exclusion.selftest.{finding}",) if finding else ()
+            failed = (f"exclusion.self_test.{finding}",) if finding else ()
             passed = state == "passed"
             self.record(SelfTest(passed=passed, checks=CHECKS_OF_A_SELF_TEST, failed=failed))
         self._tested = self_test
+
+    def storage_failed(self, what: StoragePart, code: str, *, lost: int = 0) -> None:
+        """See `Tells`; the same fault is told once an hour."""
+        now_s = self._clock.monotonic()
+        if now_s - self._faults.get((what, code), float("-inf")) >= HOUR_S:
+            self._faults[what, code] = now_s
+            super().storage_failed(what, code, lost=lost)
 
     def masks_in_force(self, digest: str) -> None:
         """Which masks the device reads under now; empty: none. Who put them there tells it too."""
@@ -278,8 +308,18 @@ class Recorder(Tells):
 
     # --- inside ------------------------------------------------------------------------------
 
+    @property
+    def mask(self) -> str:
+        """Digest of the masks in force, as far as is known."""
+        return self._mask
+
     def _draw_conclusions(self, body: Body) -> None:
-        if isinstance(body, Trigger):
+        self.revision += isinstance(body, _ATTESTED)
+        if isinstance(body, SelfTest):
+            self.self_test_passed = body.passed
+        elif isinstance(body, Drift):
+            self.drift_is_stopped = body.state == "stopped"
+        elif isinstance(body, Trigger):
             self._alarm(body)
         elif isinstance(body, MaskChange):
             self._mask = body.new
@@ -297,6 +337,7 @@ class Recorder(Tells):
     def _mask_by_nobody(self, new: str) -> None:
         old = self._mask
         self._ledger.append(MaskChange(old=old, new=new, added=0, removed=0, narrowed=None))
+        self.revision += 1
         self.record(Trigger(what="file_changed", file="masks", old=old, new=new))
 
     def _turn(self, *, end: bool = False) -> None:

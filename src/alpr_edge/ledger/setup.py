@@ -11,22 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alpr_edge.config.models import DeviceConfig
+from alpr_edge.delivery.clocks import SystemClocks
 from alpr_edge.delivery.mqtt_settings import MqttSettings
 from alpr_edge.errors import AlprEdgeError, AuditError
+from alpr_edge.ledger.attesting import Attester, Quote
 from alpr_edge.ledger.channel import LedgerChannel, LedgerTopics, SerialCheckpoints
-from alpr_edge.ledger.kinds import Attested, Boot, KeyChange, SoftwareScan, Stop, Trigger
+from alpr_edge.ledger.kinds import Body, Boot, ModelCheck, SoftwareScan, Stop, Trigger
 from alpr_edge.ledger.note import VerifierKey
 from alpr_edge.ledger.recorder import NO_MASKS, Recorder
 from alpr_edge.ledger.reporter import Reporter, Visitor
+from alpr_edge.ledger.sentry import Part, Sentry, Watched
 from alpr_edge.ledger.spool import Spool
 from alpr_edge.ledger.store import Clock, Identity, Ledger, LedgerTimes
-from alpr_edge.trust.attestation import Statement, attest
+from alpr_edge.trust.attestation import Statement
 from alpr_edge.trust.biometric_rules import rules_digest
 from alpr_edge.trust.bom import ModelPart, bill, bill_digest
 from alpr_edge.trust.device_identity import KEY_FILE, device_key
 from alpr_edge.trust.installed import scan
 from alpr_edge.trust.keys import PrivateKey
+from alpr_edge.vision.models import models_folder
 
+_ANCHOR = Path("/etc/alpr-edge/city-keys")
+"""The city's keys as they come with a unit: `wiring.signed_config.CITY_KEYS`."""
+_SHOW_EVERY_S = 5.0
 _TAKE_EVERY_S = 0.25
 """How often the service looks for what other processes told."""
 _log = logging.getLogger(__name__)
@@ -52,38 +59,74 @@ class DeviceSigner:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What one start of the device is made of, for the entry `boot`."""
+    """What one start of the device is made of, for the entry `boot` and the attestation.
+
+    Attributes:
+        register, commissioning: digests of what was judged; None where nothing was.
+        settings: keys of the configuration that differ from those of the start before.
+        manifest: what became of the models' manifest.
+    """
 
     software: str
     config: str
     mask: str
     models: tuple[str, ...]
+    register: str | None = None
+    commissioning: str | None = None
+    settings: tuple[str, ...] = ()
+    manifest: ModelCheck | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """What goes out of a ledger, and what looks out for it.
+
+    Attributes:
+        sentry: looked at every `sentry_s`; made at the start.
+        time_source: what disciplines the clock, asked for every attestation.
+        quote: a TPM's word over a digest; None without one.
+    """
+
+    channel: LedgerChannel | None = None
+    serial: SerialCheckpoints | None = None
+    sentry: Callable[[Callable[[Body], None]], Sentry] | None = None
+    sentry_s: float = 10.0
+    attest_every_s: float = 21_600.0
+    time_source: Callable[[], str] = lambda: "unknown"
+    quote: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The device's key and how it is kept.
+
+    Attributes:
+        made: it is new.
+        sealed: a TPM keeps it.
+    """
+
+    key: PrivateKey
+    made: bool = False
+    sealed: bool = False
 
 
 class LedgerKit:
     """A device's ledger, what writes to it, and what carries its checkpoints away."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        recorder: Recorder,
-        *,
-        identity: Identity,
-        key: PrivateKey,
-        key_made: bool = False,
-        channel: LedgerChannel | None = None,
-        serial: SerialCheckpoints | None = None,
+        self, ledger: Ledger, recorder: Recorder, identity: Identity, holder: Holder, out: Outlets
     ) -> None:
-        self.ledger, self.recorder = ledger, recorder
-        self.identity, self.channel = identity, channel
-        self._key, self._key_made, self._serial = key, key_made, serial
+        self.ledger, self.recorder, self.identity = ledger, recorder, identity
+        self.channel = out.channel
+        self._holder, self._out = holder, out
         before = ledger.last_boot()
         self.starts = ledger.boot if before is None else before.count + 1
-        self._now = Clock().now
+        self._clock = Clock()
         self._stopping = threading.Event()
-        self._serial_thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._spool = Spool(ledger.folder)
-        self._spool_thread = threading.Thread(target=self._take, name="ledger-spool", daemon=True)
+        self._sentry: Sentry | None = None
+        self._attester: Attester | None = None
 
     def begin(self, started: Started) -> None:
         """Record the start, state it to the outside, and let checkpoints go out."""
@@ -96,12 +139,44 @@ class LedgerKit:
                 mask=started.mask or NO_MASKS,
                 models=started.models,
                 clean=self.ledger.ended_in_order or self.ledger.boot == 1,
+                register_digest=started.register,
+                commissioning=started.commissioning,
                 key=key,
-            )
+            ),
+            started.settings,
         )
-        if self._key_made:
-            self.recorder.record(KeyChange(key="device", act="made", digest=key, sealed=False))
+        if self._holder.made:
+            self.recorder.key_changed("device", "made", key, sealed=self._holder.sealed)
+        if started.manifest is not None:
+            self.recorder.record(started.manifest)
         self._take_once()
+        sbom, findings = self._scan(started)
+        self.ledger.start()
+        if self._out.sentry is not None:
+            self._sentry = self._out.sentry(self.recorder.record)
+        self._attester = Attester(
+            self._holder.key,
+            self.recorder,
+            lambda: self._statement(started, sbom, findings),
+            lambda token: None if self.channel is None else self.channel.attest(token),
+            quote=self._out.quote,
+            every_s=self._out.attest_every_s,
+        )
+        self._attester.look(self._clock.now(), self._clock.monotonic())
+        if self.channel is not None:
+            self.channel.start()
+        self._begin_thread("ledger-desk", self._watch)
+        if self._out.serial is not None:
+            serial = self._out.serial
+            self._begin_thread("ledger-serial", lambda: self._show(serial))
+
+    def _begin_thread(self, name: str, call: Callable[[], None]) -> None:
+        thread = threading.Thread(target=call, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _scan(self, started: Started) -> tuple[str, int]:
+        """Look at what is installed; the bill's digest and the number of findings."""
         installed = scan()
         sbom = bill_digest(
             bill(
@@ -121,50 +196,46 @@ class LedgerKit:
                 findings=len(installed.findings),
             )
         )
-        self.ledger.start()
-        self._spool_thread.start()
-        if self.channel is not None:
-            self.channel.start()
-            self.channel.attest(self.attestation(started, sbom, len(installed.findings)))
-        if self._serial is not None:
-            self._serial_thread = threading.Thread(
-                target=self._show, args=(self._serial,), name="ledger-serial", daemon=True
-            )
-            self._serial_thread.start()
+        return sbom, len(installed.findings)
 
-    def attestation(self, started: Started, sbom: str, findings: int) -> bytes:
-        """What the device states of itself now, signed; its digest is on record."""
+    def _statement(self, started: Started, sbom: str, findings: int) -> Statement:
+        """What the device knows of itself now."""
         self.ledger.sync()
         head = self.ledger.head
         name, _, version = started.software.rpartition(" ")
-        statement = Statement(
+        return Statement(
             device=self.identity.device,
             software=name,
             version=version,
             boot_count=self.starts,
             config=started.config,
-            mask=started.mask,
+            mask=self.recorder.mask or started.mask,
             models=started.models,
             sbom=sbom,
             scan_findings=findings,
+            register=started.register,
+            commissioning=started.commissioning,
+            self_test_passed=self.recorder.self_test_passed,
+            drift_stopped=self.recorder.drift_is_stopped,
             ledger_origin=head.origin if head else "",
             ledger_size=head.size if head else 0,
             ledger_root=head.root.hex() if head else "",
+            time_source=self._out.time_source(),
+            key_in_tpm=self._holder.sealed,
         )
-        token = attest(statement, self._key, int(self._now().timestamp()))
-        self.recorder.record(Attested(digest=hashlib.sha256(token).hexdigest()))
-        return token
 
     def end(self, reason: str = "asked", code: str | None = None) -> None:
         """Record the end, sign it, send it, close."""
         self._stopping.set()
-        if self._spool_thread.is_alive():
-            self._spool_thread.join(10.0)
+        for thread in self._threads:
+            thread.join(10.0)
+        if self._sentry is not None:
+            self._sentry.close()
         self._take_once()
         known = reason if reason in ("asked", "source_ended", "error") else "error"
         self.recorder.end(Stop(reason=known, code=code))  # type: ignore[arg-type]
-        if self._serial_thread is not None:
-            self._serial_thread.join(5.0)
+        if self._out.serial is not None:
+            self._show_once(self._out.serial)
         if self.channel is not None:
             self.channel.close()
 
@@ -175,9 +246,17 @@ class LedgerKit:
         else:
             self.end("asked" if asked else "source_ended")
 
-    def _take(self) -> None:
+    def _watch(self) -> None:
+        """The desk: what others tell, what the sentry sees, what the device states."""
+        sentry_at_s = self._clock.monotonic()
         while not self._stopping.wait(_TAKE_EVERY_S):
             self._take_once()
+            now_s = self._clock.monotonic()
+            if self._sentry is not None and now_s >= sentry_at_s:
+                sentry_at_s = now_s + self._out.sentry_s
+                self._sentry.look()
+            if self._attester is not None:
+                self._attester.look(self._clock.now(), now_s)
 
     def _take_once(self) -> None:
         try:
@@ -188,24 +267,28 @@ class LedgerKit:
             _log.warning("notices wait", extra={"code": err.code, "hint": err.hint})
 
     def _show(self, serial: SerialCheckpoints) -> None:
-        while True:
-            last = self._stopping.wait(5.0)
-            if self.ledger.latest is not None:
-                try:
-                    serial.show(self.ledger.latest)
-                except AuditError as err:
-                    _log.warning("serial checkpoints", extra={"code": err.code, "hint": err.hint})
-            if last:
-                return
+        while not self._stopping.wait(_SHOW_EVERY_S):
+            self._show_once(serial)
+
+    def _show_once(self, serial: SerialCheckpoints) -> None:
+        if self.ledger.latest is None:
+            return
+        try:
+            serial.show(self.ledger.latest)
+        except AuditError as err:
+            _log.warning("serial checkpoints", extra={"code": err.code, "hint": err.hint})
 
 
 def open_kit(
-    config: DeviceConfig, mqtt: Callable[[], MqttSettings] | None = None
+    config: DeviceConfig,
+    mqtt: Callable[[], MqttSettings] | None = None,
+    config_file: str = "",
 ) -> LedgerKit | None:
     """The ledger that the configuration names; None where it says that there is none.
 
     Args:
         mqtt: how to reach the broker; without it nothing goes out by MQTT.
+        config_file: the sentry watches it.
 
     Raises:
         AuditError: it cannot be opened (`ledger.*`).
@@ -229,17 +312,46 @@ def open_kit(
         if channel is not None:
             channel.alarm(trigger)
 
-    recorder = Recorder(ledger, alarm=alarm)
-    serial = SerialCheckpoints(os.fspath(wanted.serial)) if wanted.serial is not None else None
-    return LedgerKit(
-        ledger,
-        recorder,
-        identity=identity,
-        key=device_key(folder),
-        key_made=made,
-        channel=channel,
-        serial=serial,
+    watched = watched_of(config, config_file)
+    out = Outlets(
+        channel,
+        SerialCheckpoints(os.fspath(wanted.serial)) if wanted.serial is not None else None,
+        sentry=lambda tell: Sentry(watched, tell, Clock().monotonic),
+        sentry_s=config.sentry.every_s,
+        attest_every_s=wanted.attest_every_s,
+        time_source=_time_source,
     )
+    holder = Holder(device_key(folder), made)
+    return LedgerKit(ledger, Recorder(ledger, alarm=alarm), identity, holder, out)
+
+
+def watched_of(config: DeviceConfig, config_file: str = "") -> Watched:
+    """What the sentry of this unit looks at."""
+    import alpr_edge
+
+    tls = config.mqtt.tls
+    keys = (config.trust.city_keys, config.trust.persons)
+    certificates = () if tls is None else (tls.ca, tls.cert, tls.key)
+    models = [
+        Path(one).parent
+        for one in (config.detector.model, config.recogniser.model)
+        if not isinstance(one, str)
+    ]
+    files: dict[Part, list[Path]] = {
+        "software": [Path(alpr_edge.__file__).parent],
+        "models": models or [models_folder()],
+        "certificates": [Path(one) for one in certificates if one is not None],
+        "keys": [_ANCHOR, *(Path(p) for p in keys if p is not None)],
+        "config": [Path(config_file), Path(f"{config_file}.sig")] if config_file else [],
+    }
+    wanted = config.sentry
+    switch = None if wanted.case_switch is None else Path(wanted.case_switch)
+    ports = None if wanted.ports is None else frozenset(wanted.ports)
+    return Watched(files, switch, wanted.case_open, ports)
+
+
+def _time_source() -> str:
+    return "disciplined (NTP, PTP or GNSS)" if SystemClocks().believed() else "not disciplined"
 
 
 def open_reporter(config: DeviceConfig, who: Visitor = "command") -> Reporter | None:

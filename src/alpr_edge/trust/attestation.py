@@ -13,7 +13,8 @@ Source: RFC 9711 (EAT), RFC 7519 (JWT), RFC 8037 (EdDSA in JOSE).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,8 +62,19 @@ class Statement:
     key_in_tpm: bool = False
 
 
-def attest(statement: Statement, key: PrivateKey, issued_at: int) -> bytes:
-    """The statement as a compact JWT, signed by the device at Unix time `issued_at`."""
+def attest(
+    statement: Statement,
+    key: PrivateKey,
+    issued_at: int,
+    *,
+    quote: Callable[[bytes], Mapping[str, str]] | None = None,
+) -> bytes:
+    """The statement as a compact JWT, signed by the device at Unix time `issued_at`.
+
+    Args:
+        quote: gives a TPM's quote over a digest, here that of all other claims; an empty one where
+            the TPM failed.
+    """
     claims = {
         "eat_profile": PROFILE,
         "iat": issued_at,
@@ -87,8 +99,16 @@ def attest(statement: Statement, key: PrivateKey, issued_at: int) -> bytes:
         "alpr_key_in_tpm": statement.key_in_tpm,
     }
     known = {name: value for name, value in claims.items() if value is not None}
+    if quote is not None:
+        known["alpr_tpm"] = dict(quote(claims_digest(known)))
     headers = {"typ": _TYPE, "kid": key.public.key_id}
     return jwt.encode(known, key.to_pem(), algorithm=_ALGORITHM, headers=headers).encode()
+
+
+def claims_digest(claims: Mapping[str, Any]) -> bytes:
+    """SHA-256 of all claims but the TPM's: what its quote is bound to."""
+    rest = {name: value for name, value in claims.items() if name != "alpr_tpm"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).digest()
 
 
 def check(token: bytes, keys: Iterable[PublicKey]) -> dict[str, Any]:
@@ -144,7 +164,11 @@ _EXPLAINED: Final[Mapping[str, tuple[str, str]]] = {
     "alpr_ledger_size": ("how many entries are signed", "that they are true"),
     "alpr_ledger_root": ("the ledger's root, to compare with the witness", "the same"),
     "alpr_time_source": ("what sets its clock", "that the source was right"),
-    "alpr_key_in_tpm": ("whether a TPM holds the key", "it without a quote of that TPM"),
+    "alpr_key_in_tpm": ("whether a TPM keeps the key", "it: the device says so itself"),
+    "alpr_tpm": (
+        "a TPM's own signature over all the above and over what was started (PCRs)",
+        "that the TPM is a genuine one, unless its key was written down when the unit was accepted",
+    ),
     "eat_profile": ("which kind of statement this is", "anything"),
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import alpr_edge
 from alpr_edge.errors import AlprEdgeError, ExclusionError, InferenceError, TrustError
-from alpr_edge.exclusion.interlock import PASSING, SceneState, SelfTest, StopReason
+from alpr_edge.exclusion.interlock import PASSING, MaskState, SceneState, SelfTest, StopReason
 from alpr_edge.pipeline import Pipeline
 from alpr_edge.wiring.camera import make_source
 from alpr_edge.wiring.engine import Engine
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from alpr_edge.config.models import DeviceConfig
     from alpr_edge.delivery.clocks import Clocks
     from alpr_edge.delivery.event import LedgerPosition
+    from alpr_edge.ledger.recorder import Recorder
     from alpr_edge.ledger.setup import LedgerKit
     from alpr_edge.service import Observer, Service
+    from alpr_edge.watch import Guard
 
 SOFTWARE = f"alpr-edge {alpr_edge.__version__}"
 
@@ -54,11 +56,10 @@ def make_service(
     from alpr_edge.delivery.setup import mqtt_settings
     from alpr_edge.ledger.setup import open_kit
 
-    kit = open_kit(config, lambda: mqtt_settings(config, environment))
+    signed = check or SignatureCheck()
+    kit = open_kit(config, lambda: mqtt_settings(config, environment), signed.file)
     try:
-        return _make_service(
-            config, check or SignatureCheck(), environment, observer, source, kit, clocks
-        )
+        return _make_service(config, signed, environment, observer, source, kit, clocks)
     except AlprEdgeError as err:
         # What kept the device from starting is on record too.
         if kit is not None:
@@ -81,6 +82,7 @@ def _make_service(
     from alpr_edge.delivery.health import Health, Running
     from alpr_edge.delivery.setup import make_courier
     from alpr_edge.delivery.stop_order import StopOrder
+    from alpr_edge.ledger.settings import changed_settings
     from alpr_edge.ledger.setup import Started
     from alpr_edge.service import Service, refusal
 
@@ -126,9 +128,10 @@ def _make_service(
         clocks=clocks,
     )
     if kit is not None:
-        begun = Started(SOFTWARE, digest, guard.mask_digest, tuple(filter(None, models.split(","))))
-        kit.begin(begun)
-        guard.on_masks = lambda: kit.recorder.masks_in_force(guard.mask_digest)
+        settings = changed_settings(config.model_dump(mode="json"), kit.ledger.folder)
+        loaded = tuple(filter(None, models.split(",")))
+        kit.begin(Started(SOFTWARE, digest, guard.mask_digest, loaded, settings=settings))
+        guard.on_masks = lambda: _tell_masks(guard, kit.recorder)
 
     def make_pipeline(size_px: tuple[int, int]) -> Pipeline:
         if engine is None:
@@ -183,6 +186,12 @@ def _mask_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes]
         return plan.state.records[-1].digest
 
     return add
+
+
+def _tell_masks(guard: Guard, recorder: Recorder) -> None:
+    recorder.masks_in_force(guard.mask_digest)
+    if guard.masks.facts.state is MaskState.DAMAGED:
+        recorder.storage_failed("masks", str(StopReason.MASK_DAMAGED))
 
 
 def _checkpoint(kit: LedgerKit) -> dict[str, str]:

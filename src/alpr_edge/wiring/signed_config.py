@@ -24,12 +24,14 @@ class SignatureCheck:
     Attributes:
         keys: the city's, by which it was checked.
         anchored: they came with the unit, not from the configuration.
+        file: the configuration's; empty where it is from nowhere.
     """
 
     is_signed: bool = False
     trouble: str = ""
     keys: tuple[PublicKey, ...] = ()
     anchored: bool = False
+    file: str = ""
 
 
 def city_keys_file(
@@ -64,7 +66,7 @@ def load_config(
     try:
         keys = () if where is None else load_public_keys(where)
     except KeyUnusable as err:
-        return config, SignatureCheck(False, err.message, (), anchored)
+        return config, SignatureCheck(False, err.message, (), anchored, os.fspath(path))
     number_file = Path(config.trust.identity) / "config.number"
     signed, trouble = check_config_signature(path, content, keys, number_file)
-    return config, SignatureCheck(signed, trouble, keys, anchored)
+    return config, SignatureCheck(signed, trouble, keys, anchored, os.fspath(path))
