@@ -110,9 +110,9 @@ lock: .venv-lock/.set-up ## the lock files anew from pyproject.toml (ARGS=--upgr
 	@touch $@
 
 RUNS ?= $(CURDIR)/runs
-train: .venv-train/.set-up ## train both models anew into RUNS=runs (five hours on two cores; BF16=--bf16)
+train: .venv-train/.set-up .venv-bench/.set-up ## train both models anew into RUNS=runs (seven hours on two cores; BF16=--bf16)
 	@test -n "$$ALPR_EDGE_PHOTOS" || { echo "set ALPR_EDGE_PHOTOS to the folder with train/" >&2; exit 2; }
-	@scripts/train/retrain.sh "$(abspath $(RUNS))" "$(CURDIR)/.venv-train/bin/python"
+	@TEACHER="$(CURDIR)/.venv-bench/bin/python" scripts/train/retrain.sh "$(abspath $(RUNS))" "$(CURDIR)/.venv-train/bin/python"
 
 .venv-train/.set-up: requirements/train.lock pyproject.toml
 	@$(PYTHON) -m venv --clear .venv-train

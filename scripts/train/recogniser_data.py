@@ -79,6 +79,23 @@ def load_crops(root: Path, held_out: bool) -> list[Crop]:
     return crops
 
 
+def load_pseudo(root: Path, path: Path) -> list[Crop]:
+    """Plates of training scenes that `teacher.py` read and `agree.py` believed."""
+    folder = root / "train" / "scenes"
+    crops = []
+    for row in map(json.loads, path.open()):
+        if is_held_out(row["text"]):
+            continue
+        corners = np.array(row["corners"], np.float32)
+        image = cv2.imread(str(folder / row["file"]))
+        low = np.maximum(np.floor(corners.min(0) - 0.4 * np.ptp(corners, axis=0)), 0).astype(int)
+        high = np.ceil(corners.max(0) + 0.4 * np.ptp(corners, axis=0)).astype(int)
+        part = image[low[1] : high[1], low[0] : high[0]]
+        inside = corners - low.astype(np.float32)
+        crops.append(Crop(part, inside, row["text"], row["region"], exact=False, weight=0.7))
+    return crops
+
+
 class Shards:
     """Rendered plates: `grey-*.npy`, `corners-*.npy`, `labels-*.jsonl` in one folder."""
 

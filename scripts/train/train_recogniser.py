@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from checkpoints import follow, save
-from recogniser_data import CropStream, Shards, grey, load_crops, rectify
+from recogniser_data import CropStream, Shards, grey, load_crops, load_pseudo, rectify
 from recogniser_net import ALPHABET, PAD, RecogniserNet
 from torch import Tensor
 from torch.nn import functional as F
@@ -33,6 +33,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     crops, held_out = load_crops(args.photos, False), load_crops(args.photos, True)
+    if args.pseudo:
+        crops += load_pseudo(args.photos, args.pseudo)
     shards = Shards(args.shards) if args.shards else None
     regions = _regions(args.out / "regions.json", crops, shards)
     stream = CropStream(crops, shards, regions, args.seed, args.real_share, args.easy_samples)
@@ -208,6 +210,7 @@ def _arguments() -> argparse.Namespace:
         default=0,
         help="samples over which degradation grows to full strength",
     )
+    parser.add_argument("--pseudo", type=Path, help="what agree.py believed of the teacher")
     parser.add_argument("--start", type=Path, help="checkpoint of an earlier run to begin from")
     parser.add_argument("--bf16", action="store_true", help="faster where the processor has it")
     parser.add_argument("--eval-every-s", type=float, default=240.0)
