@@ -294,7 +294,7 @@ class Service:
             events.append(event)
         if events:
             # One write to disk for all that one frame released.
-            self._courier.submit_all(events)
+            self._courier.hand_over(events)
             self._health.runs(mask=events[-1].released.mask_digest)
         self.tally.published += len(events)
         self._record.published(len(events))

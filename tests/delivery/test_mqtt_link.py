@@ -29,6 +29,7 @@ from alpr_edge.delivery.mqtt import MqttLink, ProtocolChoice
 from alpr_edge.delivery.mqtt_settings import Credentials, MqttSettings, MqttTimes, TlsFiles
 from alpr_edge.delivery.port import (
     Confirmed,
+    Connected,
     LinkEvent,
     Lost,
     Message,
@@ -819,3 +820,52 @@ def test_log_lines_carry_codes(
 def test_a_device_id_that_breaks_a_topic_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match="device_id"):
         Topics(bad)
+
+
+# --- who runs the connection's loop ----------------------------------------------------------
+
+
+def test_a_link_whose_user_is_kept_elsewhere_stays_up_and_goes_on_when_he_comes_back(
+    mosquitto: Any, make_link: MakeLink
+) -> None:
+    times = MqttTimes(connect=5.0, keepalive=1, first_retry=0.1, most_retry=0.3)
+    link = connected(make_link(mosquitto.port, times=times))
+    assert link.publish(read(name="first"))
+    assert gather(link, Confirmed) == Confirmed("first")
+    # As when a disk hangs: nobody asks, and mosquitto would cut after one and a half keep-alives.
+    time.sleep(4.0)
+    assert link.publish(read(name="second"))
+    found: list[LinkEvent] = []
+    eventually(lambda: found.extend(link.events(0.1)) or Confirmed("second") in found)
+    assert not any(isinstance(event, Lost) for event in found)
+
+
+def test_events_waits_as_long_as_it_was_told_and_wake_ends_that(
+    mosquitto: Any, make_link: MakeLink
+) -> None:
+    link = connected(make_link(mosquitto.port))
+    gather(link, Connected)
+    began = time.monotonic()
+    assert link.events(1.2) == []
+    assert time.monotonic() - began >= 1.2
+    threading.Timer(0.2, link.wake).start()
+    assert link.events(60.0) == []
+    assert time.monotonic() - began < 45.0
+
+
+def test_a_loop_that_two_threads_want_is_run_by_one_and_loses_nothing(
+    mosquitto: Any, make_link: MakeLink
+) -> None:
+    link = connected(make_link(mosquitto.port))
+    session = link._session
+    assert session is not None
+    found: list[LinkEvent] = []
+    for number in range(30):
+        # The session's own thread is let in again and again, as after a long absence.
+        session._attended_s = 0.0
+        session._hurry.set()
+        name = str(number)
+        eventually(lambda name=name: link.publish(read(name=name)) or found.extend(link.events(0)))
+        eventually(lambda name=name: found.extend(link.events(0.05)) or Confirmed(name) in found)
+    session._hurry.clear()
+    assert not any(isinstance(event, Lost) for event in found)

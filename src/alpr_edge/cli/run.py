@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import signal
 import sys
@@ -48,6 +49,7 @@ def call(args: argparse.Namespace) -> int:
     config, check = load_config(args.config)
     _log_to_stderr(config.run.log_level)
     service = make_service(config, check)
+    calm_collector()
 
     def stop(number: int, frame: object) -> None:
         service.stop()
@@ -64,6 +66,17 @@ def call(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
+
+
+def calm_collector() -> None:
+    """Let the garbage collector look at what is new only, and less often.
+
+    Models, modules and configuration stay for good: walking them again and again was a seventh of
+    what delivery costs (profiled 2026-11). What refers to itself is still found, a little later.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 class _OneLine(logging.Formatter):

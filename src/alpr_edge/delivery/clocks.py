@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +67,37 @@ class SystemClocks:
         """What the kernel says of its synchronisation (NTP, PTP or GNSS set it)."""
         timex = ctypes.create_string_buffer(_TIMEX_BYTES)
         return 0 <= int(self._libc.adjtimex(timex)) != _TIME_ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the clocks showed at one moment, for many events of that moment."""
+
+    wall: float
+    boot: float
+    name: str
+    trusted: bool
+
+    @classmethod
+    def of(cls, clocks: Clocks) -> Moment:
+        """Now."""
+        return cls(clocks.wall_s(), clocks.boot_s(), clocks.boot_id(), clocks.believed())
+
+    def wall_s(self) -> float:
+        """Unix time in seconds."""
+        return self.wall
+
+    def boot_s(self) -> float:
+        """Seconds since boot."""
+        return self.boot
+
+    def boot_id(self) -> str:
+        """Of the boot."""
+        return self.name
+
+    def believed(self) -> bool:
+        """Whether the wall clock was disciplined."""
+        return self.trusted
 
 
 class SetClocks:

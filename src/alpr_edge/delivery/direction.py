@@ -25,8 +25,8 @@ def direction(first: Quad, last: Quad) -> wire.Direction | None:
     """
     start, end = first.tolist(), last.tolist()
     before, after = _side(start), _side(end)
-    move_x = sum(b[0] - a[0] for a, b in zip(start, end, strict=True)) / len(start)
-    move_y = sum(b[1] - a[1] for a, b in zip(start, end, strict=True)) / len(start)
+    (from_x, from_y), (to_x, to_y) = _middle(start), _middle(end)
+    move_x, move_y = to_x - from_x, to_y - from_y
     way = math.hypot(move_x, move_y)
     if not (math.isfinite(way) and before > 0 and after > 0):
         return None
@@ -42,9 +42,13 @@ def direction(first: Quad, last: Quad) -> wire.Direction | None:
     return {"motion": "crossing", "heading_deg": heading}
 
 
+def _middle(quad: list[list[float]]) -> tuple[float, float]:
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = quad
+    return (ax + bx + cx + dx) / 4, (ay + by + cy + dy) / 4
+
+
 def _side(quad: list[list[float]]) -> float:
-    """Square root of the area, by the shoelace formula."""
-    area = (
-        sum(quad[i - 1][0] * quad[i][1] - quad[i][0] * quad[i - 1][1] for i in range(len(quad))) / 2
-    )
+    """Square root of the area: the shoelace formula of four corners, by their diagonals."""
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = quad
+    area = ((cx - ax) * (dy - by) - (dx - bx) * (cy - ay)) / 2
     return math.sqrt(abs(area)) if math.isfinite(area) else 0.0

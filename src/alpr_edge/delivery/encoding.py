@@ -13,6 +13,8 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal
 
+from pydantic_core import from_json
+
 from alpr_edge.delivery.port import Binary, Message, Topics
 from alpr_edge.errors import PublishError
 
@@ -73,7 +75,7 @@ def _binary(stored: bytes) -> Binary:
     if not found:
         raise _foreign()
     try:
-        attributes = json.loads(head + b"}")
+        attributes = from_json(head + b"}")
     except ValueError as err:
         raise _foreign() from err
     content_type = attributes.pop("datacontenttype")

@@ -45,6 +45,11 @@ class Flight:
         """How many more may be out, awaiting or resting."""
         return max(0, self._most - len(self._out) - len(self._due))
 
+    @property
+    def out(self) -> int:
+        """How many wait for the broker's answer."""
+        return len(self._out)
+
     def wants(self, event_id: str) -> bool:
         """Whether this event should be sent now."""
         return event_id not in self._out and event_id not in self._due

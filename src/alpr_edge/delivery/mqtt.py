@@ -136,6 +136,7 @@ class MqttLink:
     def events(self, timeout_s: float) -> list[LinkEvent]:
         """What happened since the last call."""
         found: list[LinkEvent] = []
+        timeout_s = self._attend(timeout_s)
         try:
             told = self._told.get(timeout=timeout_s) if timeout_s > 0 else self._told.get(False)
             while True:
@@ -146,9 +147,24 @@ class MqttLink:
         self._leave_if_stalled()
         return found
 
+    def _attend(self, timeout_s: float) -> float:
+        """Run the connection's loop in this thread while there is one; returns what is left."""
+        end = time.monotonic() + timeout_s
+        while self._told.empty():
+            session = self._session
+            if session is None or not session.ready or not session.attend(max(0.0, timeout_s)):
+                return timeout_s
+            timeout_s = end - time.monotonic()
+            if timeout_s <= 0:
+                break
+        return 0.0
+
     def wake(self) -> None:
         """Let a waiting `events` return."""
         self._told.put(None)
+        session = self._session
+        if session is not None:
+            session.wake()
 
     def close(self, farewell: bytes = b"") -> None:
         """Disconnect in order; waits for the thread, but not for ever."""
@@ -158,7 +174,7 @@ class MqttLink:
         self._closing.set()
         session = self._session
         if session is not None:
-            session.wake()
+            session.close_soon()
         if self._thread.is_alive():
             self._thread.join(self._settings.times.connect + self._settings.times.farewell + 1.0)
         self._state = LinkState(Phase.CLOSED, self._state.code)
@@ -182,7 +198,7 @@ class MqttLink:
         session = self._session
         if session is None or not session.ready:
             return
-        oldest = min((sent for _, sent in self._in_flight.values()), default=None)
+        _, oldest = next(iter(self._in_flight.values()), ("", None))
         if oldest is not None and time.monotonic() - oldest > self._settings.times.acknowledge:
             session.abort(LinkCode.STALLED)
 

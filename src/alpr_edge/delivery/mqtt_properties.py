@@ -8,6 +8,7 @@ Source: MQTT 5.0 (OASIS), sections 2.2.2 (properties), 1.5.4 (strings), 1.5.5 (v
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,11 +44,18 @@ def publish_properties(
         parts.append(_CONTENT_TYPE + _text(content_type))
     if topic_alias:
         parts.append(_TOPIC_ALIAS + topic_alias.to_bytes(2, "big"))
-    parts += [_USER + _text(name) + _text(value) for name, value in user]
+    parts += [_pair(name, value) for name, value in user]
     body = b"".join(parts)
     return PackedProperties(_variable(len(body)) + body)
 
 
+@functools.lru_cache(maxsize=128)
+def _pair(name: str, value: str) -> bytes:
+    # All but an event's id and time are the same in each message.
+    return _USER + _text(name) + _text(value)
+
+
+@functools.lru_cache(maxsize=128)
 def _text(text: str) -> bytes:
     raw = text.encode()
     if len(raw) > 0xFFFF:

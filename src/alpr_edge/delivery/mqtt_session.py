@@ -7,6 +7,9 @@ Rules:
 - paho is run by our own loop over its socket, so no thread of paho's exists and an exception from
   a hostile packet ends the session, not the service.
 - Callbacks only put things into the queue; they take no lock (paho calls them holding its own).
+- The loop has one runner at a time. While the user's thread asks for events it runs the loop itself
+  (`attend`), without handing every packet to another thread; when it is kept elsewhere, by a slow
+  disk for instance, the session's own thread takes over within a second.
 
 Source: MQTT 5.0 (OASIS), sections 3.1.2.11 (connect properties), 3.2.2.2 and 3.4.2.1 (reasons).
 """
@@ -39,6 +42,8 @@ from alpr_edge.delivery.port import Connected, Message, Receipt, Request
 from alpr_edge.delivery.receipts import MAX_BYTES, parse_receipt
 
 _POLL_S = 1.0
+_ATTENDED_S = 1.0
+"""The user's thread is believed to come back for so long after it last came."""
 _MOST_EXPIRY_S = 0xFFFF_FFFF
 _RECEIVE_MAXIMUM = 16
 """Receipts and requests that a broker may send before the device has answered."""
@@ -102,6 +107,9 @@ class Session:
         self._settings = settings
         self._told = told
         self._over = threading.Event()
+        self._turning = threading.Lock()
+        self._attended_s = 0.0
+        self._hurry = threading.Event()
         self._look_at_s = 0.0
         self._woken = False
         self._wake_in, self._wake_out = socket.socketpair()
@@ -120,8 +128,30 @@ class Session:
                     self.code = LinkCode.RENEWED if renewed else LinkCode.NONE
         except Exception as err:  # noqa: BLE001 - outermost: a broker may send anything at all
             self._end(of_error(err) if isinstance(err, OSError) else LinkCode.GARBAGE)
-        self._shut()
+        with self._turning:
+            self._shut()
         return self.code
+
+    def attend(self, timeout_s: float) -> bool:
+        """Run the loop once in the user's thread, which waits up to `timeout_s` for the network.
+
+        Returns:
+            False where the session's own thread runs it, or it is over: wait for the queue then.
+        """
+        self._attended_s = time.monotonic()
+        if not self._turning.acquire(blocking=False):
+            # Whoever has it looks at its socket: it lets go, and leaves it to us from now on.
+            self.wake()
+            return False
+        try:
+            if not self.ready or self._over.is_set():
+                return False
+            self._turn(min(timeout_s, _POLL_S))
+        except Exception as err:  # noqa: BLE001 - outermost: a broker may send anything at all
+            self._end(of_error(err) if isinstance(err, OSError) else LinkCode.GARBAGE)
+        finally:
+            self._turning.release()
+        return True
 
     def publish(self, message: Message) -> int | None:
         """Send at QoS 1, never retained; returns its number, or None when it was not taken."""
@@ -139,7 +169,7 @@ class Session:
         # paho only packs what it is given.
         given = cast("Properties | None", properties)
         info = self._client.publish(topic, payload, qos=1, retain=False, properties=given)
-        self.wake()
+        self._wake_runner()
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def tell(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes) -> bool:
@@ -154,7 +184,7 @@ class Session:
             info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         except ValueError:
             return False
-        self.wake()
+        self._wake_runner()
         return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _aliased(self, topic: str) -> tuple[str, int]:
@@ -170,12 +200,17 @@ class Session:
     def announce(self, state: bytes) -> bool:
         """Send health, retained. QoS 0, so that it takes no place in the window."""
         info = self._client.publish(self._settings.topics.state, state, qos=0, retain=True)
-        self.wake()
+        self._wake_runner()
         return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def abort(self, code: LinkCode) -> None:
         """End it from outside, without farewell: the broker then sends the last will."""
         self._end(code)
+        self.wake()
+
+    def close_soon(self) -> None:
+        """Let the session's thread notice at once that it is to close."""
+        self._hurry.set()
         self.wake()
 
     def wake(self) -> None:
@@ -184,6 +219,11 @@ class Session:
             self._woken = True
             with contextlib.suppress(OSError):
                 self._wake_out.send(b"x")
+
+    def _wake_runner(self) -> None:
+        """After giving paho something: its runner, if there is one, waits for the socket."""
+        if self._turning.locked():
+            self.wake()
 
     def _make_client(self) -> paho.Client:
         settings = self._settings
@@ -277,8 +317,11 @@ class Session:
                 self._end(LinkCode.TIMEOUT)
             elif self.ready and self._renewed(now_s):
                 return
+            elif self.ready and now_s - self._attended_s < _ATTENDED_S:
+                self._hurry.wait(_ATTENDED_S / 2)
             else:
-                self._turn(_POLL_S)
+                with self._turning:
+                    self._turn(_POLL_S)
 
     def _turn(self, timeout_s: float) -> None:
         """One look at the socket: read, write, keep alive."""
@@ -308,6 +351,11 @@ class Session:
     def _leave(self, farewell: list[bytes]) -> None:
         """Say the last word and disconnect in order, so that no last will is sent."""
         self.ready = False
+        self.wake()
+        with self._turning:
+            self._say_farewell(farewell)
+
+    def _say_farewell(self, farewell: list[bytes]) -> None:
         end = time.monotonic() + self._settings.times.farewell
         for word in farewell:
             info = self._client.publish(self._settings.topics.state, word, qos=1, retain=True)
@@ -322,6 +370,7 @@ class Session:
         if not self._over.is_set():
             self.code = code
             self._over.set()
+            self._hurry.set()
 
     def _shut(self) -> None:
         self.ready = False
@@ -332,9 +381,10 @@ class Session:
         self._told.put(Ended(self.number, self.code))
 
     def release(self) -> None:
-        """Give the sockets back; after `run` and by the user's thread only."""
-        self._wake_in.close()
-        self._wake_out.close()
+        """Give the sockets back; after `run`."""
+        with self._turning:
+            self._wake_in.close()
+            self._wake_out.close()
 
     def _on_connect(
         self,

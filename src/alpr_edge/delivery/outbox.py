@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from alpr_edge.delivery.clocks import Clocks, SystemClocks
+from alpr_edge.delivery.clocks import Clocks, Moment, SystemClocks
 from alpr_edge.delivery.event import Event
+from alpr_edge.delivery.fresh import Fresh
 from alpr_edge.delivery.ids import made_at_s
 from alpr_edge.delivery.key_store import FileKeyStore
 from alpr_edge.delivery.outbox_file import is_damage, open_database, set_aside, translate
@@ -37,6 +38,11 @@ from alpr_edge.errors import PublishError
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Stored = tuple[int, str, str, float, int, int, bytes]
+_Sealed = tuple[str, str, float, int, int, bytes]
+_INSERT = (
+    "INSERT OR IGNORE INTO events (event_id, schema, deadline_s, expires_at, size, sealed)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
 _DROP_BATCH = 64
 _SETTLE_BATCH = 500
 _BEAT_S = 300.0
@@ -71,7 +77,9 @@ class Outbox:
         self._lock = threading.RLock()
         self._dropped = self._expired = self._damaged = self._unreadable = 0
         self._dirty = True
+        self._durable: bool | None = None
         self._rows = self._size = 0
+        self._fresh = Fresh()
         self._wal = path.with_name(path.name + "-wal")
         self._wear = WearBudget(self._limits.max_written_a_day, self.clocks.boot_s())
         self._beat_s = self._aside_s = self.clocks.boot_s()
@@ -80,10 +88,20 @@ class Outbox:
         self._run(self._recount)
         self._run(self._carry_over)
 
-    def parcel(self, event: Event) -> Parcel:
-        """Fix the end of the event's retention now; for one that is stored later."""
-        seen_s = event.released.track.last_seen.timestamp()
-        return Parcel(event, deadline(seen_s, event.usage.retention.total_seconds(), self.clocks))
+    def parcels(self, events: Iterable[Event]) -> list[Parcel]:
+        """Fix the ends of the events' retention now; for those that are stored later."""
+        now = Moment.of(self.clocks)
+        return [
+            Parcel(
+                event,
+                deadline(
+                    event.released.track.last_seen.timestamp(),
+                    event.usage.retention.total_seconds(),
+                    now,
+                ),
+            )
+            for event in events
+        ]
 
     def left_s(self, parcel: Parcel) -> float:
         """Seconds that an event which is not stored yet may still be kept."""
@@ -95,7 +113,7 @@ class Outbox:
         Raises:
             PublishError: it is not stored; the code says why (`delivery.outbox.*`).
         """
-        self.put_parcels((self.parcel(event),))
+        self.put_parcels(self.parcels((event,)))
 
     def put_all(self, events: Iterable[Event]) -> None:
         """Store several events in one transaction: all or none.
@@ -103,7 +121,7 @@ class Outbox:
         Raises:
             PublishError: none is stored.
         """
-        self.put_parcels([self.parcel(event) for event in events])
+        self.put_parcels(self.parcels(events))
 
     def put_parcels(self, parcels: Iterable[Parcel]) -> None:
         """As `put_all`, for events that were handed over before.
@@ -111,21 +129,26 @@ class Outbox:
         Raises:
             PublishError: none is stored.
         """
-        rows = [self._row_of(parcel) for parcel in parcels]
+        made = [self._row_of(parcel) for parcel in parcels]
+        taken: list[tuple[int, str, Deadline, bytes]] = []
 
         def work(db: sqlite3.Connection) -> int:
-            for row in rows:
-                done = db.execute(
-                    "INSERT OR IGNORE INTO events"
-                    " (event_id, schema, deadline_s, expires_at, size, sealed)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    row,
-                )
-                self._rows += done.rowcount
-                self._size += done.rowcount * row[4]
+            taken.clear()
+            for row, end, payload in made:
+                done = db.execute(_INSERT, row)
+                if done.rowcount == 1:
+                    self._rows += 1
+                    self._size += row[4]
+                    taken.append((done.lastrowid or 0, row[0], end, payload))
             return self._drop_oldest(db)
 
-        dropped = self._run(work)
+        with self._lock:
+            dropped = self._run(work)
+            # Only now, committed and synced, may they be seen by those who send.
+            self._fresh.add(taken)
+            if dropped:
+                # Some of these may have had to go at once: the file tells which.
+                self._fresh.begin(self._fresh.last)
         self._dropped += dropped
         if dropped:
             _log.warning(
@@ -142,11 +165,30 @@ class Outbox:
             PublishError: the file cannot be read.
         """
         while True:
+            fresh = self._fresh.after(after, limit)
+            if fresh is not None:
+                now = Moment.of(self.clocks) if fresh else self.clocks
+                left = ((one, left_s(one[2], False, now)) for one in fresh)
+                found = [
+                    Row(one[0], one[1], left_s_, one[3]) for one, left_s_ in left if left_s_ > 0
+                ]
+                if found or len(fresh) < limit:
+                    return found
+                after = fresh[-1][0]
+                continue
             read = self._read(limit, after)
             found = self._opened(read)
             if found or len(read) < limit:
                 return found
             after = read[-1][0]
+
+    @property
+    def busy(self) -> bool:
+        """Whether another thread is writing now, so that `settle` would wait for the disk."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            return False
+        return True
 
     def settle(self, ids: Sequence[str]) -> int:
         """Delete delivered events; ids that are not here are ignored. Returns how many went.
@@ -292,9 +334,10 @@ class Outbox:
             self._db.close()
             raise
 
-    def _row_of(self, parcel: Parcel) -> tuple[str, str, float, int, int, bytes]:
+    def _row_of(self, parcel: Parcel) -> tuple[_Sealed, Deadline, bytes]:
         event = parcel.event
-        sealed = self.vault.seal(event.event_id, event.schema, event.to_json())
+        payload = event.to_json()
+        sealed = self.vault.seal(event.event_id, event.schema, payload)
         if len(sealed) > self._limits.max_bytes:
             raise PublishError(
                 f"event {event.event_id} is larger than the outbox",
@@ -302,7 +345,8 @@ class Outbox:
                 hint="raise outbox.max_bytes",
             )
         end = parcel.end
-        return event.event_id, event.schema, end.boot_s, end.wall_s, len(sealed), sealed
+        row = event.event_id, event.schema, end.boot_s, end.wall_s, len(sealed), sealed
+        return row, end, payload
 
     def _read(self, limit: int, after: int) -> list[_Stored]:
         return self._run(
@@ -364,7 +408,7 @@ class Outbox:
                 self._set_aside()
                 self._db = self._open()
                 self._rows = self._size = 0
-                self._transact(self._beat, True)
+                self._transact(self._begin_again, True)
                 return self._transact(work, durable)
             except (sqlite3.Error, OSError) as err:
                 if isinstance(err, sqlite3.Error):
@@ -380,7 +424,9 @@ class Outbox:
         changes = self._db.total_changes if self._is_open() else 0
         logged = self._wal_bytes()
         try:
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            if durable is not self._durable:
+                self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
             self._db.execute("BEGIN IMMEDIATE")
             result = work(self._db)
             self._db.execute("COMMIT")
@@ -409,10 +455,12 @@ class Outbox:
 
     def _delete(self, db: sqlite3.Connection, where: str, values: Sequence[object]) -> int:
         sizes = db.execute(
-            f"DELETE FROM events WHERE {where} RETURNING size", list(values)
+            f"DELETE FROM events WHERE {where} RETURNING size, seq", list(values)
         ).fetchall()
         self._rows -= len(sizes)
-        self._size -= sum(size for (size,) in sizes)
+        self._size -= sum(size for size, _ in sizes)
+        # Before the commit: what may be gone is read from the file.
+        self._fresh.remove(seq for _, seq in sizes)
         return len(sizes)
 
     def _drop_oldest(self, db: sqlite3.Connection) -> int:
@@ -433,6 +481,15 @@ class Outbox:
         self._rows, self._size = db.execute(
             "SELECT count(*), coalesce(sum(size), 0) FROM events"
         ).fetchone()
+        used = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        self._fresh.begin(used[0] if used else 0)
+
+    def _begin_again(self, db: sqlite3.Connection) -> None:
+        """A new file goes on counting where the damaged one ended: readers keep their cursors."""
+        last = self._fresh.last
+        db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", (last,))
+        self._fresh.begin(last)
+        self._beat(db)
 
     def _open(self) -> sqlite3.Connection:
         try:

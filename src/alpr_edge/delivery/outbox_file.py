@@ -46,6 +46,9 @@ time, 0 when the wall clock was not believed at storing. `carried`: stored befor
 `boot`: which boot `deadline_s` is in, and how long it had lasted when that was last written.
 Version 1, which was never released, held plain text: its rows are dropped, overwritten."""
 _LOCK_WAIT_S = 1.0
+_CHECKPOINT_PAGES = 4_000
+"""16 MB of log before SQLite copies it into the file by itself: pages that are written again and
+again are copied once, which spares flash and syncs. `tidy` empties it long before, as a rule."""
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -111,6 +114,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA secure_delete=ON")
     db.execute("PRAGMA temp_store=MEMORY")
     db.execute("PRAGMA journal_size_limit=0")
+    db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         damage = sqlite3.DatabaseError("quick_check failed")
