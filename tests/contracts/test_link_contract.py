@@ -45,7 +45,7 @@ class MemorySide:
     """The fake plays both sides."""
 
     def __init__(self) -> None:
-        self.link = MemoryLink()
+        self.link = MemoryLink(window=20)
 
     def cut(self) -> None:
         self.link.cut()

@@ -94,7 +94,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    one = Bench(tmp_path, MemoryLink(), DURABLE)
+    one = Bench(tmp_path, MemoryLink(window=20), DURABLE)
     one.link.start()
     yield one
     one.outbox.close()
@@ -375,7 +375,7 @@ class Watched(Bench):
     """With an observer that writes everything down."""
 
     def __init__(self, folder: Path, settings: CourierSettings = DURABLE) -> None:
-        super().__init__(folder, MemoryLink(), settings)
+        super().__init__(folder, MemoryLink(window=20), settings)
         self.observer = RecordingObserver()
         self.courier = Courier(
             self.outbox,
