@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,3 +179,36 @@ def system_python_with_rtsp() -> str:
     if done.returncode:
         pytest.skip("needs gst-rtsp-server: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi")
     return python
+
+
+@pytest.fixture(scope="module")
+def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A TPM in software; gives the TCTI that reaches it."""
+    if shutil.which("swtpm") is None or shutil.which("tpm2_unseal") is None:
+        pytest.skip("needs a TPM in software: apt-get install swtpm tpm2-tools")
+    with software_tpm(tmp_path_factory.mktemp("tpm")) as tcti:
+        yield tcti
+
+
+@contextmanager
+def software_tpm(folder: Path) -> Iterator[str]:
+    """Runs one; its state lies in the folder."""
+    socket_file = folder / "socket"
+    control = folder / "socket.ctrl"
+    with subprocess.Popen(
+        [
+            *("swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}"),
+            *("--server", f"type=unixio,path={socket_file}"),
+            *("--ctrl", f"type=unixio,path={control}"),
+            *("--flags", "not-need-init,startup-clear"),
+        ]
+    ) as process:
+        try:
+            end = time.monotonic() + 30
+            while not (socket_file.exists() and control.exists()):
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            yield f"swtpm:path={socket_file}"
+        finally:
+            process.terminate()

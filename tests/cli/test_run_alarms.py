@@ -1,4 +1,4 @@
-"""The real service, a real broker, and someone at the unit: alarms, ledger and attestation."""
+"""The real service, broker and TPM, and someone at the unit: alarms, ledger and attestation."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ def until(true: Callable[[], object], within_s: float = 90.0) -> None:
 
 
 @pytest.mark.mosquitto
-def test_whoever_is_at_the_unit_is_heard_of(tmp_path: Path, mosquitto, capsys) -> None:
+def test_whoever_is_at_the_unit_is_heard_of(
+    tmp_path: Path, mosquitto, capsys, tpm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TPM2TOOLS_TCTI", tpm)
     heard: list[tuple[str, bytes]] = []
     subscriber = paho.Client(CallbackAPIVersion.VERSION2)
     subscriber.on_message = lambda _c, _u, m: heard.append((m.topic, m.payload))
@@ -143,3 +146,6 @@ def check_record(config: Path, statement: bytes, capsys: pytest.CaptureFixture[s
     explained = run("attest", "verify", str(folder / "statement"), "--key", str(folder / "vkey"))
     assert f"alpr_self_test_passed: {tests[-1]}" in explained
     assert "alpr_time_source: " in explained
+    assert "alpr_key_in_tpm: True" in explained
+    assert "a TPM signed all the above" in explained
+    assert b"PRIVATE KEY" not in (folder / "identity" / "device.key").read_bytes()

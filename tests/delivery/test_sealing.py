@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -112,30 +108,6 @@ class TestFileKeyStore(StoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> KeyStore:
         return FileKeyStore(tmp_path / "deep" / "outbox.key")
-
-
-@pytest.fixture(scope="module")
-def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A TPM in software; gives the TCTI that reaches it."""
-    if shutil.which("swtpm") is None or shutil.which("tpm2_unseal") is None:
-        pytest.skip("needs a TPM in software: apt-get install swtpm tpm2-tools")
-    folder = tmp_path_factory.mktemp("tpm")
-    socket = folder / "socket"
-    with subprocess.Popen(
-        [
-            *("swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}"),
-            *("--server", f"type=unixio,path={socket}"),
-            *("--ctrl", f"type=unixio,path={socket}.ctrl"),
-            *("--flags", "not-need-init,startup-clear"),
-        ]
-    ) as process:
-        end = time.monotonic() + 20
-        while not socket.exists():
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        yield f"swtpm:path={socket}"
-        process.terminate()
 
 
 class TestTpmKeyStore(StoreContract):

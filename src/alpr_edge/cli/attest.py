@@ -36,6 +36,11 @@ def register(commands: Any) -> None:
         metavar="FILE",
         help="the device's verifier keys, as `alpr-edge ledger key` prints them",
     )
+    verify.add_argument(
+        "--tpm-key",
+        metavar="DIGEST",
+        help="SHA-256 of the TPM's key, written down when the unit was accepted: must be this one",
+    )
     verify.set_defaults(call=_verify)
     scan = actions.add_parser("scan", help="look for face and biometric software here")
     scan.set_defaults(call=_scan)
@@ -65,6 +70,42 @@ def _verify(args: argparse.Namespace) -> int:
         print(f"{name}: {value}")
         print(f"    says: {says}")
         print(f"    does not prove: {not_proven}")
+    return _check_tpm(claims, args.tpm_key)
+
+
+def _check_tpm(claims: dict[str, Any], known: str | None) -> int:
+    """Exit status 3 where a TPM is asked for and its word is missing or another's.
+
+    Raises:
+        BadSignature: there is a quote, and it does not hold.
+    """
+    from alpr_edge.errors import BadSignature
+    from alpr_edge.trust.attestation import claims_digest
+    from alpr_edge.trust.tpm_quote import check_quote
+
+    document = claims.get("alpr_tpm")
+    if not document:
+        print("\nno TPM vouches for this: it is the word of whoever holds the device's key")
+        if known is not None:
+            raise BadSignature(
+                "the attestation has no quote of a TPM", code="trust.tpm.quote", hint="ask the unit"
+            )
+        return 0
+    quote = check_quote(document if isinstance(document, dict) else {}, claims_digest(claims))
+    if known is not None and known.lower() != quote.key:
+        raise BadSignature(
+            f"another TPM vouches for this: {quote.key}",
+            code="trust.tpm.quote",
+            hint="the unit's computer module was exchanged, or somebody else speaks for it",
+        )
+    print(f"\na TPM signed all the above; its key: {quote.key}")
+    print(
+        "    " + ("the one that was written down" if known else "write it down when you accept it")
+    )
+    print(f"    switched on {quote.resets} times; TPM firmware {quote.firmware:016x}")
+    for number, value in quote.pcrs.items():
+        print(f"    PCR {number}: {value}{' (nothing was measured)' if not int(value, 16) else ''}")
+    print("    does not prove: that firmware fills the PCRs truly, nor what ran after the start")
     return 0
 
 

@@ -152,5 +152,6 @@ def _device(args: argparse.Namespace) -> int:
     from alpr_edge.config.store import load
     from alpr_edge.trust.device_identity import device_key
 
-    print(device_key(load(args.config).trust.identity).public)
+    trust = load(args.config).trust
+    print(device_key(trust.identity, trust.keep_key_in).public)
     return 0

@@ -266,7 +266,7 @@ def _witness(args: argparse.Namespace) -> int:
             hint="give --identity FOLDER and --keys FILE",
         )
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s")
-    signer = DeviceSigner(device_key(args.identity))
+    signer = DeviceSigner(device_key(args.identity, "file"))
     print(VerifierKey(args.name, signer.public_key, kind=4), flush=True)
     settings = WitnessSettings(args.name, silence_s=args.silence)
     witness = Witness(book, signer, read_keys(args.keys), settings)

@@ -63,7 +63,8 @@ def own_keys(args: argparse.Namespace) -> list[VerifierKey]:
             hint="give --key FILE, made on the device with `alpr-edge ledger key`",
         )
     config = load(args.config)
-    return list(device_ledger_identity(config.device.id, Path(config.ledger.identity)).keys)
+    folder, keep_in = Path(config.ledger.identity), config.trust.keep_key_in
+    return list(device_ledger_identity(config.device.id, folder, keep_in).keys)
 
 
 def read_file(path: Path) -> bytes:

@@ -463,6 +463,8 @@ class Trust(Section):
     """Who may set masks: the list that the city signed."""
     identity: PathField = Field("identity", validate_default=True)
     """Folder of the unit's own key, made on the first start; for the service's user only."""
+    keep_key_in: Literal["auto", "tpm", "file"] = "auto"
+    """What protects that key: `tpm` needs tpm2-tools, `auto` takes a TPM where there is one."""
 
 
 class Clock(Section):

@@ -94,6 +94,7 @@ class Health:
         self._self_test: wire.SelfTestResult = {"state": "pending", "finding": "", "at": None}
         self._tally = _Tally()
         self._verdict: Verdict | None = None
+        self._standing: set[str] = set()
         self._hour = 0
         self._this_hour: Counter[DropReason] = Counter()
         self._last_hour: Counter[DropReason] | None = None
@@ -136,6 +137,11 @@ class Health:
         with self._lock:
             self._view, self._self_test = view, self_test
 
+    def warn(self, code: str) -> None:
+        """Note a stable code that stays true for this run."""
+        with self._lock:
+            self._standing.add(code)
+
     def interlock(self, verdict: Verdict) -> None:
         """Note whether anything may be read."""
         with self._lock:
@@ -172,7 +178,7 @@ class Health:
                 "reading": _reading(self._verdict),
                 "last_error": tally.last_error,
                 "errors": dict(tally.errors),
-                "warnings": warnings(facts),
+                "warnings": [*warnings(facts), *sorted(self._standing)],
                 "link": {
                     "phase": link.phase.value,
                     "code": str(link.code),

@@ -6,9 +6,7 @@ Rules:
 - Files are 0600 from the first byte, replaced as a whole, and refused when others may read them.
 - With a TPM, what lies on disk is the ring under a key that only this TPM unseals: a copied disk
   opens nothing. A ring that was sealed by a TPM is never replaced by a plain one in silence.
-- Secrets go to and from tpm2-tools through pipes, never through files or arguments.
-
-Source: tpm2-tools 5.4, tpm2_create(1) and tpm2_unseal(1).
+- How a TPM is asked: `trust.tpm`.
 """
 
 from __future__ import annotations
@@ -17,8 +15,6 @@ import base64
 import json
 import os
 import stat
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -26,13 +22,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from alpr_edge.delivery.sealing import KEY_BYTES, Key, KeyRing
-from alpr_edge.errors import PublishError
+from alpr_edge.errors import KeyUnusable, PublishError
 from alpr_edge.trust.durable_file import write_durably
+from alpr_edge.trust.tpm import Tpm, find_tpm
 
 KeepIn = Literal["auto", "tpm", "file"]
-_TPM_DEVICE = Path("/dev/tpmrm0")
-_TPM_TOOL = "tpm2_unseal"
-_TPM_WAIT_S = 30.0
 _RING_NAME = b"alpr-edge outbox ring"
 _MOST_BYTES = 1 << 20
 
@@ -106,8 +100,7 @@ class TpmKeyStore:
     """
 
     def __init__(self, path: Path, tcti: str | None = None) -> None:
-        self._path = path
-        self._environment = {**os.environ, **({"TPM2TOOLS_TCTI": tcti} if tcti else {})}
+        self._path, self._chip = path, Tpm(tcti)
         self._wrapping: tuple[bytes, dict[str, str]] | None = None
 
     def load(self) -> KeyRing | None:
@@ -145,59 +138,21 @@ class TpmKeyStore:
         _write(self._path, {"version": 1, "tpm": blobs, "ring": base64.b64encode(sealed).decode()})
 
     def _seal(self, secret: bytes) -> dict[str, str]:
-        with tempfile.TemporaryDirectory(prefix="alpr-edge-tpm-") as name:
-            folder = Path(name)
-            self._primary(folder)
-            self._tool(
-                folder, "tpm2_create", "-C", "primary.ctx", "-i", "-", "-u", "public", "-r",
-                "private", given=secret,
-            )  # fmt: skip
-            self._tool(folder, "tpm2_flushcontext", "-t")
-            blobs = {part: (folder / part).read_bytes() for part in ("public", "private")}
-        return {part: base64.b64encode(blob).decode() for part, blob in blobs.items()}
+        try:
+            return self._chip.seal(secret)
+        except KeyUnusable as err:
+            raise _tpm(err.message) from err
 
     def _unseal(self, blobs: dict[str, str]) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="alpr-edge-tpm-") as name:
-            folder = Path(name)
-            for part, blob in blobs.items():
-                (folder / part).write_bytes(base64.b64decode(blob))
-            self._primary(folder)
-            self._tool(
-                folder, "tpm2_load", "-C", "primary.ctx", "-u", "public", "-r", "private", "-c",
-                "key.ctx",
-            )  # fmt: skip
-            self._tool(folder, "tpm2_flushcontext", "-t")
-            secret = self._tool(folder, "tpm2_unseal", "-c", "key.ctx")
-            self._tool(folder, "tpm2_flushcontext", "-t")
+        try:
+            secret = self._chip.unseal(blobs)
+        except KeyUnusable as err:
+            raise _tpm(err.message) from err
+        except ValueError as err:
+            raise _damaged(self._path) from err
         if len(secret) != KEY_BYTES:
             raise _damaged(self._path)
         return secret
-
-    def _primary(self, folder: Path) -> None:
-        # The same owner seed gives the same primary key each time: it need not be stored.
-        self._tool(
-            folder, "tpm2_createprimary", "-C", "o", "-g", "sha256", "-G", "ecc", "-c",
-            "primary.ctx",
-        )  # fmt: skip
-        self._tool(folder, "tpm2_flushcontext", "-t")
-
-    def _tool(self, folder: Path, name: str, *arguments: str, given: bytes = b"") -> bytes:
-        quiet = () if name == _TPM_TOOL else ("-Q",)
-        try:
-            done = subprocess.run(
-                [name, *quiet, *arguments],
-                cwd=folder,
-                input=given,
-                capture_output=True,
-                env=self._environment,
-                timeout=_TPM_WAIT_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as err:
-            raise _tpm(f"{name} does not run") from err
-        if done.returncode:
-            raise _tpm(f"{name} failed with {done.returncode}")
-        return done.stdout
 
 
 def open_key_store(path: Path, keep_in: KeepIn = "auto", tcti: str | None = None) -> KeyStore:
@@ -208,15 +163,9 @@ def open_key_store(path: Path, keep_in: KeepIn = "auto", tcti: str | None = None
         keep_in: `auto` takes the TPM where there is one and tpm2-tools are installed.
         tcti: for a TPM elsewhere than in /dev/tpmrm0.
     """
-    found = tcti is not None or _TPM_DEVICE.exists()
-    if keep_in == "tpm" or (keep_in == "auto" and found and _installed(_TPM_TOOL)):
+    if keep_in == "tpm" or (keep_in == "auto" and find_tpm(tcti) is not None):
         return TpmKeyStore(path, tcti)
     return FileKeyStore(path)
-
-
-def _installed(program: str) -> bool:
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return any(os.access(Path(folder) / program, os.X_OK) for folder in folders)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -26,9 +26,10 @@ from alpr_edge.ledger.store import Clock, Identity, Ledger, LedgerTimes
 from alpr_edge.trust.attestation import Statement
 from alpr_edge.trust.biometric_rules import rules_digest
 from alpr_edge.trust.bom import ModelPart, bill, bill_digest
-from alpr_edge.trust.device_identity import KEY_FILE, device_key
+from alpr_edge.trust.device_identity import KEY_FILE, KeepIn, device_key, is_sealed
 from alpr_edge.trust.installed import scan
 from alpr_edge.trust.keys import PrivateKey
+from alpr_edge.trust.tpm import find_tpm
 from alpr_edge.vision.models import models_folder
 
 _ANCHOR = Path("/etc/alpr-edge/city-keys")
@@ -127,6 +128,11 @@ class LedgerKit:
         self._spool = Spool(ledger.folder)
         self._sentry: Sentry | None = None
         self._attester: Attester | None = None
+
+    @property
+    def key_is_sealed(self) -> bool:
+        """Whether a TPM keeps the device's key."""
+        return self._holder.sealed
 
     def begin(self, started: Started) -> None:
         """Record the start, state it to the outside, and let checkpoints go out."""
@@ -299,7 +305,8 @@ def open_kit(
         return None
     folder = Path(wanted.identity)
     made = not (folder / KEY_FILE).exists()
-    identity = device_ledger_identity(config.device.id, folder)
+    keep_in = config.trust.keep_key_in
+    identity = device_ledger_identity(config.device.id, folder, keep_in)
     times = LedgerTimes(wanted.flush_s, wanted.checkpoint_s)
     ledger = Ledger(Path(wanted.path), identity, times=times)
     channel = None
@@ -312,6 +319,7 @@ def open_kit(
         if channel is not None:
             channel.alarm(trigger)
 
+    tpm = None if keep_in == "file" else find_tpm()
     watched = watched_of(config, config_file)
     out = Outlets(
         channel,
@@ -320,8 +328,9 @@ def open_kit(
         sentry_s=config.sentry.every_s,
         attest_every_s=wanted.attest_every_s,
         time_source=_time_source,
+        quote=None if tpm is None else tpm.quote,
     )
-    holder = Holder(device_key(folder), made)
+    holder = Holder(device_key(folder, keep_in), made, is_sealed(folder))
     return LedgerKit(ledger, Recorder(ledger, alarm=alarm), identity, holder, out)
 
 
@@ -365,13 +374,14 @@ def open_reporter(config: DeviceConfig, who: Visitor = "command") -> Reporter | 
     path = Path(wanted.path)
 
     def open_ledger() -> Ledger:
-        identity = device_ledger_identity(config.device.id, Path(wanted.identity))
+        keep_in = config.trust.keep_key_in
+        identity = device_ledger_identity(config.device.id, Path(wanted.identity), keep_in)
         return Ledger(path, identity, times=LedgerTimes(wanted.flush_s, wanted.checkpoint_s))
 
     return Reporter(Spool(path), open_ledger, who=who)
 
 
-def device_ledger_identity(device: str, folder: Path) -> Identity:
+def device_ledger_identity(device: str, folder: Path, keep_in: KeepIn = "auto") -> Identity:
     """The device's key, with the keys of earlier days that still count.
 
     A new key (an exchanged module, a rotation) is added to the file of known keys; a revoked one is
@@ -381,7 +391,7 @@ def device_ledger_identity(device: str, folder: Path) -> Identity:
         KeyUnusable: `trust.key.*`.
         AuditError: the file of known keys is damaged or cannot be written.
     """
-    signer = DeviceSigner(device_key(folder))
+    signer = DeviceSigner(device_key(folder, keep_in))
     name = f"alpr-edge/{device}"
     own = VerifierKey(name, signer.public_key)
     path = folder / KNOWN_KEYS

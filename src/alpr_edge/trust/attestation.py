@@ -178,7 +178,7 @@ def explain(claims: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     rows = []
     for name, value in claims.items():
         says, not_proven = _EXPLAINED.get(name, ("a claim that this version does not know", "it"))
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = ", ".join(map(str, value)) if isinstance(value, list | dict) else str(value)
         rows.append((name, text, says, not_proven))
     return rows
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from alpr_edge.config.models import DeviceConfig
     from alpr_edge.delivery.clocks import Clocks
     from alpr_edge.delivery.event import LedgerPosition
+    from alpr_edge.delivery.health import Health
     from alpr_edge.ledger.recorder import Recorder
-    from alpr_edge.ledger.setup import LedgerKit
+    from alpr_edge.ledger.setup import LedgerKit, Started
     from alpr_edge.service import Observer, Service
     from alpr_edge.watch import Guard
 
@@ -130,8 +131,8 @@ def _make_service(
     if kit is not None:
         settings = changed_settings(config.model_dump(mode="json"), kit.ledger.folder)
         loaded = tuple(filter(None, models.split(",")))
-        kit.begin(Started(SOFTWARE, digest, guard.mask_digest, loaded, settings=settings))
-        guard.on_masks = lambda: _tell_masks(guard, kit.recorder)
+        started = Started(SOFTWARE, digest, guard.mask_digest, loaded, settings=settings)
+        _begin_ledger(kit, started, guard, health)
 
     def make_pipeline(size_px: tuple[int, int]) -> Pipeline:
         if engine is None:
@@ -186,6 +187,13 @@ def _mask_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes]
         return plan.state.records[-1].digest
 
     return add
+
+
+def _begin_ledger(kit: LedgerKit, started: Started, guard: Guard, health: Health) -> None:
+    if not kit.key_is_sealed:
+        health.warn("trust.key.in_file")
+    kit.begin(started)
+    guard.on_masks = lambda: _tell_masks(guard, kit.recorder)
 
 
 def _tell_masks(guard: Guard, recorder: Recorder) -> None:

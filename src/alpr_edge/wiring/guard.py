@@ -84,7 +84,7 @@ def make_mask_store(config: DeviceConfig) -> MaskStore:
         if reporter is not None:
             tell(move, config.exclusion.band, reporter)
 
-    key = device_key(config.trust.identity)
+    key = device_key(config.trust.identity, config.trust.keep_key_in)
     return MaskStore(config.exclusion.mask_store, key, changed=changed)
 
 
