@@ -81,6 +81,14 @@ class NoRecord:
         """Nothing."""
 
 
+class Beside(Protocol):
+    """Port: a room that runs beside the reading (the console) and never stops it."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Judge(Protocol):
     """Port: says before every frame whether it may be read (`watch.Guard`)."""
 
@@ -122,6 +130,7 @@ class Service:
         observer: sees every step, for the demo's view.
         metrics_port: serves Prometheus text on 127.0.0.1; 0 for none.
         record: told of frames, reads and drops, for the ledger.
+        beside: started and closed with the run.
         on_end: called last, with the error that ended the run and whether it was asked to end.
     """
 
@@ -142,6 +151,7 @@ class Service:
         on_end: Callable[[AlprEdgeError | None, bool], None] = lambda _err, _asked: None,
         ledger_position: Callable[[], LedgerPosition | None] = lambda: None,
         exit_on_stop: bool = True,
+        beside: tuple[Beside, ...] = (),
     ) -> None:
         self._ledger_position = ledger_position
         self._source = source
@@ -159,6 +169,7 @@ class Service:
         self._metrics_port = metrics_port
         self._record: ServiceRecord = record or NoRecord()
         self._on_end = on_end
+        self._beside = beside
         self._stopping = False
         self._failures = 0
         self._guards: tuple[str, str] | None = None
@@ -192,6 +203,8 @@ class Service:
         if self._metrics_port:
             metrics = MetricsServer(self._metrics_port, self._courier.health_document)
         self._courier.start()
+        for room in self._beside:
+            room.start()
         ended_by: AlprEdgeError | None = None
         try:
             for frame in self._source:
@@ -207,6 +220,8 @@ class Service:
             raise
         finally:
             self._source.close()
+            for room in self._beside:
+                room.close()
             if metrics is not None:
                 metrics.close()
             waiting = self._courier.close(drain_s)

@@ -40,6 +40,9 @@ def test_a_whole_sitting_from_plug_to_a_commit_that_holds(terminal: Terminal) ->
     assert out.endswith("alpr-edge> ")
     out = terminal.type("sh stat")
     assert "phase: stopped" in out
+    assert out.count("alpr-edge> ") == 1
+    assert terminal.type("nonsense").count("alpr-edge> ") == 1
+    assert terminal.type("  ").count("alpr-edge> ") == 1
     out = terminal.type(f"configure\n{FIRST}\ncompare")
     assert "it takes a second person" in out
     assert out.endswith("alpr-edge# ")

@@ -23,6 +23,7 @@ examples:
   alpr-edge placement check --camera cam.json --premises premises.geojson
   alpr-edge reference take --config FILE        the view that masks belong to; check compares
   alpr-edge masks check masks.json --against old.json
+  alpr-edge console --port /dev/ttyGS0          a technician's serial line
   alpr-edge status --config /etc/alpr-edge/device.toml
   alpr-edge completion bash > ~/.local/share/bash-completion/completions/alpr-edge
 """
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     import alpr_edge.cli.calibrate as calibrate
     import alpr_edge.cli.commission as commission
     import alpr_edge.cli.config as config
+    import alpr_edge.cli.console as console
     import alpr_edge.cli.demo as demo
     import alpr_edge.cli.keys as keys
     import alpr_edge.cli.ledger as ledger
@@ -57,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (
         read, run, demo, config, models, ledger, calibrate, premises, placement, commission,
-        reference, receipts, attest, masks, keys, status,
+        reference, receipts, attest, masks, keys, status, console,
     ):  # fmt: skip
         module.register(commands)
     shell = commands.add_parser(

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 _EPILOG = """\
@@ -47,8 +48,8 @@ def call(args: argparse.Namespace) -> int:
 
     forbid_core_dumps()
     config, check = load_config(args.config)
-    _log_to_stderr(config.run.log_level)
-    service = make_service(config, check)
+    log_to_stderr(config.run.log_level)
+    service = make_service(config, check, config_file=Path(args.config))
     calm_collector()
 
     def stop(number: int, frame: object) -> None:
@@ -99,7 +100,8 @@ class _OneLine(logging.Formatter):
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def _log_to_stderr(level: str) -> None:
+def log_to_stderr(level: str) -> None:
+    """One line a record on standard error, never on a console's port."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

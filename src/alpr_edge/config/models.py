@@ -496,6 +496,19 @@ class Run(Section):
     """ONNX Runtime's execution providers in the order of preference."""
 
 
+class Console(Section):
+    """[console]: the serial line for a technician."""
+
+    port: PathField | None = None
+    """The serial port that the service itself serves, such as `/dev/ttyGS0`; none without."""
+    baud: Literal[9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600] = 115200
+    """Bits per second."""
+    flow: Literal["none", "rtscts", "xonxoff"] = "none"
+    """Flow control."""
+    folder: PathField = Field("console", validate_default=True)
+    """Where users, their sealed keys and failed attempts are kept; for the service's user only."""
+
+
 class DeviceConfig(Section):
     """A whole device. `parse.parse` makes it from TOML, `parse.config_digest` names it."""
 
@@ -515,6 +528,7 @@ class DeviceConfig(Section):
     sentry: Sentry = Sentry()
     trust: Trust = Field({}, validate_default=True)
     clock: Clock = Clock()
+    console: Console = Field({}, validate_default=True)
     run: Run = Run()
 
     @model_validator(mode="after")

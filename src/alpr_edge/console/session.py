@@ -155,13 +155,12 @@ class Session:
             yield from self._answered(line)
         elif self._who is None:
             yield from self._begin_login()
+        elif line.strip():
+            self._editor.remember(line)
+            self._sitting.typed = self._editor.history
+            yield from self._run(line)
         else:
-            if line.strip():
-                self._editor.remember(line)
-                self._sitting.typed = self._editor.history
-                yield from self._run(line)
-            if self._talk is None and not self._page:
-                yield from self._ready()
+            yield from self._ready()
 
     def _interrupted(self) -> Iterator[str]:
         self._drop_talk()
@@ -189,13 +188,14 @@ class Session:
         sitting = self._sitting
         try:
             call = GRAMMAR.parse(line, sitting.mode)
-            if call is None:
-                return
+            assert call is not None
             self._filters = call.filters
             self._allow(call.command)
             self._talk = self._begin(call)
         except AlprEdgeError as err:
+            self._filters = ()
             yield _error_text(err)
+            yield from self._ready()
             return
         yield from self._advance(None)
 

@@ -245,6 +245,14 @@ class Courier:
         self._outbox.close()
         return left
 
+    def waiting(self, count: int) -> list[Row]:
+        """The oldest stored events, at most `count`, for who may look at reads. For any thread.
+
+        Raises:
+            PublishError: the outbox cannot be read.
+        """
+        return self._outbox.pending(count)
+
     def health_document(self) -> wire.State:
         """What the state topic tells, for a local page or the demo. For any thread."""
         counts = self._outbox.counts

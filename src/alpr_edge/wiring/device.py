@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import alpr_edge
 from alpr_edge.errors import AlprEdgeError, ExclusionError, InferenceError, TrustError
 from alpr_edge.exclusion.interlock import PASSING, MaskState, SceneState, SelfTest, StopReason
-from alpr_edge.pipeline import Pipeline
+from alpr_edge.pipeline import Pipeline, StepResult
 from alpr_edge.wiring.camera import make_source
 from alpr_edge.wiring.engine import Engine
 from alpr_edge.wiring.guard import make_guard, make_mask_store
@@ -22,11 +22,15 @@ from alpr_edge.wiring.signed_config import CITY_KEYS, SignatureCheck
 if TYPE_CHECKING:
     from alpr_edge.capture.port import FrameSource
     from alpr_edge.config.models import DeviceConfig
+    from alpr_edge.console.serial_port import ConsoleRoom
+    from alpr_edge.console.view_keeper import ViewKeeper
     from alpr_edge.delivery.clocks import Clocks
-    from alpr_edge.delivery.event import LedgerPosition
+    from alpr_edge.delivery.courier import Courier
+    from alpr_edge.delivery.event import Event, LedgerPosition
     from alpr_edge.delivery.health import Health
     from alpr_edge.ledger.recorder import Recorder
     from alpr_edge.ledger.setup import LedgerKit, Started
+    from alpr_edge.ledger.telling import Tells
     from alpr_edge.service import Observer, Service
     from alpr_edge.watch import Guard
 
@@ -41,6 +45,7 @@ def make_service(
     observer: Observer | None = None,
     source: FrameSource | None = None,
     clocks: Clocks | None = None,
+    config_file: Path | None = None,
 ) -> Service:
     """The whole device, ready to run.
 
@@ -50,6 +55,7 @@ def make_service(
         observer: sees every step.
         source: instead of the configured one.
         clocks: of delivery and commands, instead of the kernel's.
+        config_file: where the configuration lies, for a console that puts another one there.
 
     Raises:
         AlprEdgeError: whatever is missing or wrong; nothing has been read then.
@@ -60,7 +66,16 @@ def make_service(
     signed = check or SignatureCheck()
     kit = open_kit(config, lambda: mqtt_settings(config, environment), signed.file)
     try:
-        return _make_service(config, signed, environment, observer, source, kit, clocks)
+        return _make_service(
+            config,
+            signed,
+            environment,
+            observer,
+            source,
+            kit,
+            clocks,
+            config_file,
+        )
     except AlprEdgeError as err:
         # What kept the device from starting is on record too.
         if kit is not None:
@@ -76,6 +91,7 @@ def _make_service(
     source: FrameSource | None,
     kit: LedgerKit | None,
     clocks: Clocks | None,
+    config_file: Path | None,
 ) -> Service:
     from alpr_edge.config.parse import config_digest
     from alpr_edge.delivery.abilities import DeviceAbilities
@@ -139,6 +155,16 @@ def _make_service(
             raise ExclusionError(trouble, code=str(StopReason.MODEL_UNEXPECTED))
         return engine.pipeline(size_px, guard.masks)
 
+    room = _console(
+        config,
+        check,
+        environment,
+        courier,
+        recorder,
+        stop=lambda: service.stop(),
+        test_now=lambda: service.test_now(),
+        config_file=config_file,
+    )
     service = Service(
         source=source,
         guard=guard,
@@ -149,7 +175,8 @@ def _make_service(
         provenance=provenance,
         usage=UsageTerms(timedelta(days=config.outbox.retention_days), config.usage.purposes),
         min_confidence=1.0 if engine is None else engine.min_confidence,
-        observer=observer,
+        observer=observer if room is None else _watched(room[1], observer),
+        beside=() if room is None else (room[0],),
         metrics_port=config.health.metrics_port,
         ledger_position=(lambda: None) if kit is None else lambda: _ledger_position(kit),
         record=recorder,
@@ -157,6 +184,55 @@ def _make_service(
     )
     abilities.use(courier.health_document, service.stop, service.test_now)
     return service
+
+
+def _console(
+    config: DeviceConfig,
+    check: SignatureCheck,
+    environment: Mapping[str, str],
+    courier: Courier,
+    recorder: Tells | None,
+    *,
+    stop: Callable[[], None],
+    test_now: Callable[[], bool],
+    config_file: Path | None,
+) -> tuple[ConsoleRoom, ViewKeeper] | None:
+    """The service's own console, and what keeps its stills; None without a port."""
+    if config.console.port is None:
+        return None
+    from alpr_edge.console.unit import Live
+    from alpr_edge.console.view_keeper import ViewKeeper
+    from alpr_edge.wiring.console import make_console_room, waiting_reads
+
+    view = ViewKeeper()
+    live = Live(
+        health=lambda: dict(courier.health_document()),
+        test_now=test_now,
+        reads=waiting_reads(courier),
+        view=view,
+        stop=stop,
+    )
+    room = make_console_room(
+        config,
+        check,
+        software=SOFTWARE,
+        environment=environment,
+        tells=recorder,
+        live=live,
+        config_file=config_file,
+    )
+    return None if room is None else (room, view)
+
+
+def _watched(view: ViewKeeper, observer: Observer | None) -> Observer:
+    """An observer that keeps stills, and tells the one that was there."""
+
+    def observe(result: StepResult, events: tuple[Event, ...]) -> None:
+        view.offer(result.masked, result.sightings, seen=result.guards.may_read)
+        if observer is not None:
+            observer(result, events)
+
+    return observe
 
 
 def _mask_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes], str] | None:

@@ -1,0 +1,523 @@
+"""Edge: the real unit behind the console (`device.DeviceAccess`).
+
+It works beside the service and within it. What only the running service can do (a self-test, a
+still, the reads that wait) comes as `Live`; without it, the console says that the service has to be
+asked. Masks go through `authority.store` alone, whoever asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from alpr_edge.authority.record import parse_record
+from alpr_edge.authority.rules import Unit
+from alpr_edge.authority.store import MaskStore
+from alpr_edge.config.files import FileTrouble, read_regular_file
+from alpr_edge.config.mask_file import mask_digest
+from alpr_edge.config.models import DeviceConfig
+from alpr_edge.config.parse import config_digest, parse
+from alpr_edge.console import mask_facts, unit_facts
+from alpr_edge.console.accounts import Accounts
+from alpr_edge.console.broker_test import reach_broker
+from alpr_edge.console.device import (
+    NOT_HERE,
+    Committed,
+    Document,
+    MasksInForce,
+    Parcel,
+    Preview,
+    Still,
+)
+from alpr_edge.console.view_keeper import ViewKeeper
+from alpr_edge.delivery.clocks import Clocks
+from alpr_edge.delivery.setup import mqtt_settings
+from alpr_edge.errors import AlprEdgeError, ConsoleError, ExclusionError, KeyUnusable, TrustError
+from alpr_edge.ledger.files import CHECKPOINT
+from alpr_edge.ledger.note import parse_checkpoint, parse_note
+from alpr_edge.ledger.telling import Asked, By, Tells
+from alpr_edge.placement.camera_file import camera_values
+from alpr_edge.placement.session import CalibrationSession
+from alpr_edge.trust.checks import format_time
+from alpr_edge.trust.device_identity import KEY_FILE, device_key
+from alpr_edge.trust.documents import DocumentType
+from alpr_edge.trust.durable_file import sync_folder, write_durably
+from alpr_edge.trust.envelope import read_unverified, verify_file
+from alpr_edge.trust.key_files import load_keyring
+from alpr_edge.trust.keyring import Keyring
+from alpr_edge.zone_set import ZoneSet
+
+CALIBRATION: Final = "calibration.json"
+_MAX_RECORD: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the running service gives the console.
+
+    Attributes:
+        health: the document of the state topic.
+        test_now: have a self-test run; False: there is nothing to test.
+        reads: the oldest released reads that wait, at most so many.
+        view: keeps what stills are made of.
+        stop: end the service.
+    """
+
+    health: Callable[[], Document]
+    test_now: Callable[[], bool]
+    reads: Callable[[int], list[Document]]
+    view: ViewKeeper
+    stop: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where things of this unit lie, and who may sign.
+
+    Attributes:
+        config_file: the unit's TOML file, for a push of another one.
+        city_keys: the file that counts (`wiring.city_keys_file`).
+        store: None on a bench with an unsigned mask file.
+        software: name and version.
+    """
+
+    config_file: Path | None
+    city_keys: Path | None
+    store: MaskStore | None
+    software: str
+    environment: Mapping[str, str]
+
+
+class RealUnit:
+    """See the module's docstring.
+
+    Args:
+        tells: puts logins and looks at reads on the ledger; None where there is no ledger.
+        accounts: erased by a factory reset.
+    """
+
+    def __init__(
+        self,
+        config: DeviceConfig,
+        place: Place,
+        clocks: Clocks,
+        *,
+        tells: Tells | None,
+        accounts: Accounts,
+        live: Live | None = None,
+    ) -> None:
+        self._config, self._place, self._clocks = config, place, clocks
+        self._tells, self._accounts, self._live = tells, accounts, live
+        self._unit = Unit(config.device.id, config.device.camera, config.exclusion.band)
+
+    # --- looking -----------------------------------------------------------------------------
+
+    def about(self) -> Document:
+        """See `DeviceAccess`."""
+        device = self._config.device
+        return {
+            "unit": device.id,
+            "site": device.site,
+            "camera": device.camera,
+            "software": self._place.software,
+            "config": config_digest(self._config),
+            "key": str(device_key(self._config.trust.identity).public),
+            "time": format_time(self._now),
+            "time_is_believed": self._clocks.believed(),
+        }
+
+    def status(self) -> Document:
+        """See `DeviceAccess`."""
+        path = self._config.run.status_file
+        return unit_facts.status_document(None if path is None else Path(path), self._clocks)
+
+    def health(self) -> Document:
+        """See `DeviceAccess`."""
+        return self._alive().health()
+
+    def masks(self) -> MasksInForce:
+        """See `DeviceAccess`."""
+        loaded = self._store().load()
+        return mask_facts.in_force(loaded.state, self._source_frame(), loaded.trouble)
+
+    def mask_history(self) -> list[Document]:
+        """See `DeviceAccess`."""
+        store = self._store()
+        in_force = {one.digest for one in store.load().state.records}
+        found = []
+        for number, path in store.history():
+            entry: Document = {"number": number, "digest": "", "valid_from": "", "authors": ""}
+            entry |= {"reason": "damaged", "mark": ""}
+            try:
+                signed = read_unverified(path.read_bytes(), DocumentType.MASK_RECORD)
+                record = parse_record(signed.payload)
+            except (OSError, AlprEdgeError):
+                found.append(entry)
+                continue
+            entry |= {
+                "digest": signed.digest,
+                "valid_from": format_time(record.valid_from),
+                "authors": ", ".join(record.authors),
+                "reason": record.reason,
+                "mark": "in force" if signed.digest in in_force else "",
+            }
+            found.append(entry)
+        return found
+
+    def record_zones(self, number: int) -> ZoneSet:
+        """See `DeviceAccess`. Judged as any other when it is committed again."""
+        for known, path in reversed(self._store().history()):
+            if known == number:
+                data = read_regular_file(path, limit_bytes=_MAX_RECORD)
+                if not isinstance(data, FileTrouble):
+                    signed = read_unverified(data, DocumentType.MASK_RECORD)
+                    return parse_record(signed.payload).zones
+        raise ConsoleError(
+            f"there is no record {number}", code="console.record.unknown", hint="show history"
+        )
+
+    def reference(self) -> Document:
+        """See `DeviceAccess`."""
+        path = self._config.exclusion.reference_file
+        status = self.status()
+        return {
+            "file": None if path is None else str(path),
+            "taken": path is not None and Path(path).exists(),
+            "required_by_masks": self.masks().reference,
+            "view": status.get("guards", {}).get("view"),
+        }
+
+    def calibration(self) -> Document:
+        """See `DeviceAccess`."""
+        data = read_regular_file(self._calibration_file, limit_bytes=1 << 20)
+        if isinstance(data, FileTrouble):
+            return {"calibration": None, "detail": f"it {data.detail}", "hint": "calibrate"}
+        try:
+            found: Document = json.loads(data)
+        except ValueError:
+            return {"calibration": None, "detail": "is damaged", "hint": "calibrate"}
+        return found
+
+    def premises(self) -> Document:
+        """See `DeviceAccess`."""
+        raise _not_here("this version keeps no register on the unit", "docs/placement.md")
+
+    def placement(self) -> Document:
+        """See `DeviceAccess`."""
+        raise _not_here(
+            "this version checks placement on the bench", "alpr-edge placement check, with `pull`"
+        )
+
+    def network(self) -> Document:
+        """See `DeviceAccess`."""
+        return {"links": unit_facts.links()}
+
+    def mqtt(self) -> Document:
+        """See `DeviceAccess`."""
+        mqtt = self._config.mqtt
+        link = None
+        if self._live is not None:
+            link = self._live.health().get("link")
+        return {
+            "broker": f"{mqtt.host}:{mqtt.port}",
+            "others": [f"{one.host}:{one.port}" for one in mqtt.others],
+            "topic_prefix": mqtt.topic_prefix,
+            "client_id": mqtt.client_id or self._config.device.id,
+            "tls": mqtt.tls is not None,
+            "settle_on": mqtt.settle_on,
+            "link": link,
+        }
+
+    def certificates(self) -> Document:
+        """See `DeviceAccess`."""
+        return {"certificates": unit_facts.certificates(self._config, self._clocks.wall_s())}
+
+    def models(self) -> Document:
+        """See `DeviceAccess`."""
+        return {"models": unit_facts.models(self._config)}
+
+    def self_test(self) -> Document:
+        """See `DeviceAccess`."""
+        if self._live is not None:
+            return dict(self._live.health()["self_test"])
+        return {"state": self.status().get("guards", {}).get("self_test", "unknown")}
+
+    def ledger_head(self) -> Document:
+        """See `DeviceAccess`."""
+        if not self._config.ledger.enabled:
+            return {"checkpoint": None, "detail": "the configuration has no ledger"}
+        path = Path(self._config.ledger.path) / CHECKPOINT
+        data = read_regular_file(path, limit_bytes=1 << 16)
+        if isinstance(data, FileTrouble):
+            return {"checkpoint": None, "detail": f"it {data.detail}"}
+        note = parse_note(data)
+        head = parse_checkpoint(note.text)
+        return {"origin": head.origin, "size": head.size, "root": head.root.hex()}
+
+    # --- masks -------------------------------------------------------------------------------
+
+    def preview(self, zones: ZoneSet) -> Preview:
+        """See `DeviceAccess`."""
+        state = self._store().load().state
+        return mask_facts.preview(state, zones, self._frame(), self._unit)
+
+    def draft(self, zones: ZoneSet, authors: Sequence[str], reason: str) -> Document:
+        """See `DeviceAccess`."""
+        state = self._store().load().state
+        return mask_facts.draft(
+            state,
+            zones,
+            self._frame(),
+            self._unit,
+            authors=authors,
+            reason=reason,
+            now=self._now,
+        )
+
+    def commit_record(self, envelope: bytes, minutes: float) -> Committed:
+        """See `DeviceAccess`."""
+        try:
+            plan = self._store().commit(
+                envelope,
+                self._ring(),
+                self._unit,
+                confirm_before=self._now + timedelta(minutes=minutes),
+                now=self._now,
+            )
+        except OSError as err:
+            raise _disk(err) from err
+        return mask_facts.committed(plan)
+
+    def confirm_masks(self) -> MasksInForce:
+        """See `DeviceAccess`."""
+        try:
+            self._store().confirm(self._now)
+        except OSError as err:
+            raise _disk(err) from err
+        return self.masks()
+
+    # --- acts --------------------------------------------------------------------------------
+
+    def run_self_test(self) -> Document:
+        """See `DeviceAccess`."""
+        live = self._alive()
+        return {"started": live.test_now(), "latest": dict(live.health()["self_test"])}
+
+    def test_mqtt(self) -> Document:
+        """See `DeviceAccess`."""
+        return reach_broker(mqtt_settings(self._config, self._place.environment))
+
+    def take_reference(self) -> Document:
+        """See `DeviceAccess`."""
+        raise _not_here(
+            "the reference view is taken while the service is stopped",
+            "alpr-edge reference take --config FILE",
+        )
+
+    def save_calibration(self, answers: Sequence[tuple[str, str]]) -> Document:
+        """See `DeviceAccess`."""
+        fit = CalibrationSession(tuple(answers)).fit()
+        values = {**camera_values(fit.camera), "warnings": list(fit.warnings)}
+        values["rms_px"] = round(fit.rms_px, 3)
+        kept = {key: v for key, v in values.items() if key not in ("warnings", "rms_px")}
+        try:
+            self._calibration_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_durably(self._calibration_file, json.dumps(kept, indent=1).encode() + b"\n")
+        except OSError as err:
+            raise _disk(err) from err
+        return {"file": str(self._calibration_file), **values}
+
+    def still(self, width_px: int, *, clear_plates: bool, reason: str, who: str) -> Still:
+        """See `DeviceAccess`. Plates are never shown (`view_keeper`)."""
+        zones = self.masks().zones
+        if zones is None:
+            raise ExclusionError(
+                "without masks in force there is no picture: everything is protected",
+                code="exclusion.still.none",
+                hint="commit masks first; they may be drawn from the map (docs/placement.md)",
+            )
+        digest = mask_digest(zones)
+        return self._alive().view.still(width_px, digest, clear_plates=clear_plates)
+
+    def reads(self, count: int, *, reason: str, who: str) -> list[Document]:
+        """See `DeviceAccess`. The oldest that wait; first on the ledger, then shown."""
+        found = self._alive().reads(count)
+        if self._tells is None:
+            raise _not_here("without a ledger no read is shown", "set [ledger] enabled = true")
+        ids = [str(one.get("id", "")) for one in found]
+        asked = Asked(who, self._config.device.site, reason)
+        self._tells.shown(asked, len(found), *([ids[0], ids[-1]] if ids else []))
+        return found
+
+    def pull(self, what: Parcel) -> bytes:
+        """See `DeviceAccess`."""
+        if what is Parcel.MASKS:
+            newest = self._store().load().state.newest
+            if newest is None:
+                raise _not_here("no masks are in force", "commit some")
+            return newest.data
+        if what is Parcel.CONFIG and self._place.config_file is not None:
+            data = read_regular_file(self._place.config_file, limit_bytes=1 << 20)
+            if not isinstance(data, FileTrouble):
+                return data
+        raise _not_here(f"{what.value} cannot be pulled from this unit", "")
+
+    def push(self, what: Parcel, data: bytes, signature: bytes | None = None) -> Document:
+        """See `DeviceAccess`."""
+        if what is Parcel.MASKS:
+            done = self.commit_record(data, 10.0)
+            pending = done.confirm_before is not None
+            return {"number": done.number, "digest": done.digest, "pending": pending}
+        if what is Parcel.CONFIG and self._place.config_file is not None:
+            return self._push_config(self._place.config_file, data, signature)
+        raise _not_here(f"{what.value} cannot be pushed to this unit", "")
+
+    def reboot(self) -> Document:
+        """See `DeviceAccess`. By the system's own program, which lets the service end in order."""
+        try:
+            subprocess.run(["systemctl", "reboot"], timeout=10, check=True, capture_output=True)
+        except (OSError, subprocess.SubprocessError) as err:
+            raise ConsoleError(
+                "the system does not reboot", code="console.reboot", hint="switch it off and on"
+            ) from err
+        return {"rebooting": True}
+
+    def factory_reset(self, who: str) -> Document:
+        """See `DeviceAccess`. On the ledger first; then keys, users and waiting reads go."""
+        identity = Path(self._config.trust.identity)
+        if self._tells is not None:
+            public = device_key(identity).public
+            digest = hashlib.sha256(public.raw).hexdigest()
+            self._tells.key_changed("device", "revoked", digest, by=who)
+        outbox = Path(self._config.outbox.path)
+        key_file = self._config.outbox.key_file
+        gone = [
+            identity / KEY_FILE,
+            outbox.with_name(outbox.name + ".key") if key_file is None else Path(key_file),
+            outbox,
+            outbox.with_name(outbox.name + "-wal"),
+            outbox.with_name(outbox.name + "-shm"),
+        ]
+        erased = []
+        try:
+            self._accounts.erase()
+            erased.append("users")
+            for path in gone:
+                if path.exists():
+                    path.unlink()
+                    sync_folder(path.parent)
+                    erased.append(path.name)
+        except OSError as err:
+            raise _disk(err) from err
+        finally:
+            if self._live is not None:
+                self._live.stop()
+        return {"erased": erased, "next": "the service ends; start the unit anew"}
+
+    # --- the record --------------------------------------------------------------------------
+
+    def note_login(self, who: str, outcome: str, factors: int, code: str = "") -> None:
+        """See `DeviceAccess`."""
+        tells = self._tells
+        if tells is None:
+            return
+        if outcome == "granted":
+            tells.login(who, way="serial", factors=factors)
+        elif outcome == "ended":
+            tells.logged_out(who, way="serial")
+        else:
+            tells.login_failed(who, way="serial", code=code, locked=outcome == "locked")
+
+    # --- inside ------------------------------------------------------------------------------
+
+    @property
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clocks.wall_s(), UTC).replace(microsecond=0)
+
+    @property
+    def _calibration_file(self) -> Path:
+        return Path(self._config.trust.identity) / CALIBRATION
+
+    def _alive(self) -> Live:
+        if self._live is None:
+            raise _not_here(
+                "this console is not the service's own", "ask at the service's port: [console] port"
+            )
+        return self._live
+
+    def _store(self) -> MaskStore:
+        if self._place.store is None:
+            raise _not_here(
+                "this bench takes its masks from an unsigned file", "set exclusion.mask_store"
+            )
+        return self._place.store
+
+    def _ring(self) -> Keyring:
+        if self._place.city_keys is None:
+            raise KeyUnusable(
+                "the configuration names no keys of the city",
+                code="trust.key.missing",
+                hint="set trust.city_keys",
+            )
+        return load_keyring(self._place.city_keys, self._config.trust.persons)
+
+    def _source_frame(self) -> tuple[int, int] | None:
+        source = self._config.source
+        return (source.width, source.height) if source.width and source.height else None
+
+    def _frame(self) -> tuple[int, int]:
+        frame = self.masks().frame_px
+        if frame is None:
+            raise ConsoleError(
+                "nothing says how large the frames are",
+                code="console.frame_size",
+                hint="set source.width and source.height",
+            )
+        return frame
+
+    def _push_config(self, path: Path, data: bytes, signature: bytes | None) -> Document:
+        """Put another configuration in place; it counts from the next start.
+
+        Raises:
+            ConfigError: it does not parse, or is another unit's.
+            TrustError: the city did not sign it.
+        """
+        config = parse(data, source="the pushed configuration", folder=str(path.parent))
+        if config.device.id != self._config.device.id:
+            raise TrustError(
+                f"it is for {config.device.id}", code="console.push.other_unit", hint=""
+            )
+        if signature is None:
+            raise TrustError(
+                "the city's signature is missing",
+                code="console.push.unsigned",
+                hint="alpr-edge config sign; push FILE and FILE.sig",
+            )
+        payload = verify_file(signature, data, DocumentType.CONFIG, self._ring().city)
+        try:
+            write_durably(path, data)
+            write_durably(path.with_name(path.name + ".sig"), signature)
+        except OSError as err:
+            raise _disk(err) from err
+        old, new = config_digest(self._config), config_digest(config)
+        if self._tells is not None:
+            self._tells.config_changed(old, new, By(reason="pushed over the console"))
+        return {"digest": new, "number": payload.get("number"), "counts": "from the next start"}
+
+
+def _not_here(message: str, hint: str) -> ConsoleError:
+    return ConsoleError(message, code=NOT_HERE, hint=hint)
+
+
+def _disk(err: OSError) -> ConsoleError:
+    return ConsoleError(
+        f"it cannot be kept: {err.strerror}",
+        code="console.disk",
+        hint="look at the disk; what was in force is in force",
+    )

@@ -1,0 +1,132 @@
+"""Edge: the picture that may leave over the console: masked, small, without moving vehicles.
+
+The pipeline offers every frame after the mask; a small copy is kept every `EVERY_S`. A still is the
+median of the copies, so that what moves vanishes from it, and every plate that was found in any of
+them is blurred besides.
+
+Rules:
+- Only frames under the masks that are in force now are used: older ones may show what is masked.
+- Plates are never shown, to nobody: whether a read is suppressed is not known before its vehicle is
+  gone, and a picture of its plate would be that read (N2, ADR 0023).
+- A frame that nobody looked at (the view has changed, a self-test is due) has unfound plates: it is
+  kept at `UNSEEN_PX` width, where no plate can be read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from alpr_edge.console.device import NOT_HERE, Still
+from alpr_edge.errors import ConsoleError, ExclusionError
+from alpr_edge.exclusion.mask import MaskedFrame
+from alpr_edge.trust.checks import format_time
+from alpr_edge.types import Image, Sighting
+
+KEPT: Final = 5
+EVERY_S: Final = 1.0
+WIDEST_PX: Final = 960
+UNSEEN_PX: Final = 256
+"""Source: a plate is read from about 60 pixels width on (models/README.md); in a frame of 256 none
+that a camera of this kind sees is wider than 40."""
+_GROWTH: Final = 0.5
+"""Part of a plate's size by which its blur reaches beyond it, each way."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    image: Image
+    digest: str
+    taken_at: str
+    seen: bool
+
+
+class ViewKeeper:
+    """Keeps what a still is made of. Offered to by one thread, asked by another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: deque[_Kept] = deque(maxlen=KEPT)
+        self._last_s = -EVERY_S
+
+    def offer(self, frame: MaskedFrame, sightings: Sequence[Sighting], *, seen: bool) -> None:
+        """A frame after the mask. Cheap but once in `EVERY_S`.
+
+        Args:
+            seen: the detector has looked at it.
+        """
+        now_s = time.monotonic()
+        if now_s - self._last_s < EVERY_S:
+            return
+        self._last_s = now_s
+        image = _blurred(frame.image, sightings)
+        image = _fitted(image, WIDEST_PX if seen else UNSEEN_PX)
+        at = format_time(frame.captured_at.replace(microsecond=0))
+        with self._lock:
+            self._kept.append(_Kept(image, frame.mask_digest, at, seen))
+
+    def still(self, width_px: int, digest: str, *, clear_plates: bool) -> Still:
+        """The view as a JPEG.
+
+        Args:
+            digest: names the masks that are in force now.
+
+        Raises:
+            ConsoleError: `console.still.clear`: plates are never shown.
+            ExclusionError: `exclusion.still.none`: no frame under these masks has come.
+        """
+        if clear_plates:
+            raise ConsoleError(
+                "plates are not shown: nobody knows yet which of them must be suppressed",
+                code="console.still.clear",
+                hint="reads that may leave: show reads",
+            )
+        with self._lock:
+            found = [one for one in self._kept if one.digest == digest and digest]
+        if not found:
+            raise ExclusionError(
+                "no frame under the masks in force has come",
+                code="exclusion.still.none",
+                hint="show status; a frame is kept once a second while the camera runs",
+            )
+        newest = found[-1]
+        alike = [one.image for one in found if one.image.shape == newest.image.shape]
+        image = np.median(np.stack(alike), axis=0).astype(np.uint8)
+        image = _fitted(image, max(64, min(width_px, WIDEST_PX)))
+        good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 72])
+        if not good:
+            raise ConsoleError("the picture cannot be written", code=NOT_HERE, hint="")
+        height, width = image.shape[:2]
+        return Still(data.tobytes(), width, height, newest.taken_at, digest, plates_blurred=True)
+
+
+def _blurred(image: Image, sightings: Sequence[Sighting]) -> Image:
+    """A copy with every plate found in it beyond recognition."""
+    copy = image.copy()
+    rows, columns = copy.shape[:2]
+    for one in sightings:
+        quad = one.detection.quad
+        low, high = quad.min(axis=0), quad.max(axis=0)
+        grow = (high - low) * _GROWTH
+        x0, y0 = (int(v) for v in np.floor(np.maximum(low - grow, 0)))
+        x1 = int(min(columns, np.ceil(high[0] + grow[0])))
+        y1 = int(min(rows, np.ceil(high[1] + grow[1])))
+        if x0 < x1 and y0 < y1:
+            # One colour: nothing of the letters is left.
+            copy[y0:y1, x0:x1] = copy[y0:y1, x0:x1].reshape(-1, 3).mean(axis=0).astype(np.uint8)
+    return copy
+
+
+def _fitted(image: Image, width_px: int) -> Image:
+    rows, columns = image.shape[:2]
+    if columns <= width_px:
+        return image
+    size = (width_px, max(1, round(rows * width_px / columns)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
