@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from alpr_edge.delivery.courier import Courier
     from alpr_edge.delivery.event import Event, LedgerPosition
     from alpr_edge.delivery.health import Health
+    from alpr_edge.delivery.stop_order import StopOrder
     from alpr_edge.ledger.recorder import Recorder
     from alpr_edge.ledger.setup import LedgerKit, Started
     from alpr_edge.ledger.telling import Tells
@@ -98,7 +99,6 @@ def _make_service(
     from alpr_edge.delivery.event import Provenance, UsageTerms
     from alpr_edge.delivery.health import Health, Running
     from alpr_edge.delivery.setup import make_courier
-    from alpr_edge.delivery.stop_order import StopOrder
     from alpr_edge.ledger.settings import changed_settings
     from alpr_edge.ledger.setup import Started
     from alpr_edge.service import Service, refusal
@@ -127,8 +127,7 @@ def _make_service(
         software=SOFTWARE,
     )
     health.interlock(verdict)
-    stop_order = StopOrder(Path(config.outbox.path).with_name("stopped.json"))
-    stop_order.check()
+    stop_order = _stop_order(config)
     abilities = DeviceAbilities(
         stop_order,
         checkpoint=None if kit is None else lambda: _checkpoint(kit),
@@ -184,6 +183,19 @@ def _make_service(
     )
     abilities.use(courier.health_document, service.stop, service.test_now)
     return service
+
+
+def _stop_order(config: DeviceConfig) -> StopOrder:
+    """The city's order to stop, if there is one.
+
+    Raises:
+        ExclusionError: there is: nothing is read.
+    """
+    from alpr_edge.delivery.stop_order import StopOrder
+
+    order = StopOrder(Path(config.outbox.path).with_name("stopped.json"))
+    order.check()
+    return order
 
 
 def _console(
