@@ -3,7 +3,7 @@
     python scripts/train/train_recogniser.py --shards DIR --out runs/reader --minutes 60
 
 Resumable: the newest checkpoint in `--out` is taken up again; the learning rate follows the
-elapsed time.
+elapsed time, or the samples seen where `--images` is given.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def main() -> None:
     before, sums, right, seen = state["spent_s"], {}, 0, 0
     for images, slots, region, rows in loader:
         state["spent_s"] = before + time.monotonic() - started
-        progress = state["spent_s"] / (args.minutes * 60)
+        progress = (
+            state["images"] / args.images if args.images else state["spent_s"] / (args.minutes * 60)
+        )
         if progress >= 1.0:
             break
         lr = (
@@ -199,6 +201,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--real-share", type=float, default=0.4)
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and log")
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument(
+        "--images", type=int, help="end after so many samples instead, to compare trainings"
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=1)
