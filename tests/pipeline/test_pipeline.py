@@ -10,7 +10,7 @@ import pytest
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import Zones, make_zones
-from alpr_edge.pipeline import Pipeline, read_still
+from alpr_edge.pipeline import SURE_PLATE, Pipeline, read_still
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import DropReason, Frame
 from alpr_edge.vision.detector import Detector
@@ -73,6 +73,26 @@ def white(image, hidden):
 @pytest.mark.parametrize("change", [noise, white])
 def test_what_is_under_the_mask_changes_nothing(street, engines, change):
     assert run(street, engines, lambda image, hidden: image) == run(street, engines, change)
+
+
+def test_a_weak_read_is_shown_only_where_a_plate_is_certain(street, engines):
+    shots = [shot for shot in street.frames() if any(t.readable for t in shot.truth)]
+    view = make_zones([], size_px=(1280, 720), band_px=0, digest="")
+
+    def look(shot, **least):
+        frame = Frame(shot.image.copy(), "s", 0, START, 0)
+        return read_still(frame, view, *engines, **least)[0]
+
+    for shot in shots[:40]:
+        everything = look(shot, min_confidence=0.0)
+        # No read is as sure as 1: only the rule for certain plates can show one.
+        shown = look(shot, min_confidence=1.0, on_sure_plate=0.0)
+        certain = [s for s in everything if s.detection.score >= SURE_PLATE]
+        assert [s.read for s in shown] == [s.read for s in certain]
+        assert look(shot, min_confidence=1.0) == ()
+        if certain and len(certain) < len(everything):
+            return
+    pytest.fail("the street showed no certain plate beside another find")
 
 
 def test_a_still_suppresses_what_touches_the_mask(street, engines):
