@@ -197,7 +197,9 @@ def test_checkpoints_alarms_and_attestations_go_out_by_mqtt(desk: Desk, mosquitt
     subscriber.loop_start()
     topics = LedgerTopics("city/alpr", "cam-0001")
     settings = MqttSettings("127.0.0.1", mosquitto.port, Topics("cam-0001", "city/alpr"))
-    channel = LedgerChannel(settings, topics, desk.ledger.submission, every_s=0.05)
+    ahead: list[int] = []
+    submission = desk.ledger.submission
+    channel = LedgerChannel(settings, topics, submission, every_s=0.05, ahead=ahead.append)
     desk.ledger.append(boot())
     desk.ledger.sync()
     channel.start()
@@ -211,6 +213,9 @@ def test_checkpoints_alarms_and_attestations_go_out_by_mqtt(desk: Desk, mosquitt
     desk.ledger.append(boot())
     desk.ledger.sync()
     _until(lambda: Submission.parse(heard[topics.checkpoint]).old == 1)
+    assert not ahead
+    subscriber.publish(topics.witness, encode_seen(99, "— w AAAA"), qos=1, retain=True)
+    _until(lambda: ahead == [99])
     channel.close()
     subscriber.disconnect()
     subscriber.loop_stop()

@@ -14,9 +14,12 @@ Rules:
 - The records in force are bound to the state by their digests. Who might sign was judged when they
   were committed: a technician who leaves does not stop the cameras.
 - Nothing is ever deleted.
+- The whole folder put back as it was, by someone who owns the disk, is noticed by what lies
+  elsewhere: a TPM's counter that every change raises, and the newest record's number, which the
+  ledger knows and this process remembers. Then nothing is read, as with a damaged state.
+- The list of persons does not go back either: its number stands in the signed state.
 
-What it cannot see: the whole folder put back as it was, by someone who owns the disk (docs:
-exclusion.md, N6).
+What it cannot see: disk and ledger put back together, without a TPM; that shows at the witness.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from alpr_edge.authority.counter import Counter
 from alpr_edge.authority.record import (
     SIGNING_ROLES,
     SignedRecord,
@@ -39,7 +43,7 @@ from alpr_edge.authority.record import (
 )
 from alpr_edge.authority.rules import Plan, State, Unit, confirm, plan_commit
 from alpr_edge.config.files import FileTrouble, read_regular_file
-from alpr_edge.errors import AlprEdgeError, TrustError
+from alpr_edge.errors import AlprEdgeError, Rollback, TrustError
 from alpr_edge.trust.checks import format_time, parse_time
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.durable_file import write_durably
@@ -59,10 +63,25 @@ class Loaded:
     Attributes:
         state: empty where it cannot be used, save `highest`.
         trouble: why it cannot be used; empty: it can, or there never was one.
+        persons: number of the newest list of persons that was here.
     """
 
     state: State
     trouble: str = ""
+    persons: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """What remembers the store when the whole of it is put back.
+
+    Attributes:
+        counter: a TPM's; None: there is none.
+        least: asked once: the highest number that the ledger knows.
+    """
+
+    counter: Counter | None = None
+    least: Callable[[], int] = lambda: 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +112,7 @@ class MaskStore:
         folder: made at the first commit.
         device_key: the unit's own key, which signs the state.
         write: how a file is replaced; tests break it.
+        anchors: notice that the folder was put back.
         changed: told of every change once it is in force, for the ledger; must not raise.
     """
 
@@ -103,7 +123,10 @@ class MaskStore:
         *,
         write: Write = write_durably,
         changed: Callable[[MaskMove], None] = lambda _: None,
+        anchors: Anchors | None = None,
     ) -> None:
+        self._anchors = anchors or Anchors()
+        self._seen: int | None = None
         self._changed = changed
         self._folder = Path(folder)
         self._key = device_key
@@ -111,21 +134,65 @@ class MaskStore:
 
     def load(self) -> Loaded:
         """What is in force. Never raises for what is wrong with the files: it says so."""
-        highest = self._highest()
+        loaded, is_behind = self._load()
+        if is_behind:
+            # A power cut came between the state and the counter.
+            with contextlib.suppress(OSError), self._locked():
+                loaded, is_behind = self._load()
+                if is_behind and self._anchors.counter is not None:
+                    with contextlib.suppress(AlprEdgeError):
+                        self._anchors.counter.raise_count()
+        return loaded
+
+    def _load(self) -> tuple[Loaded, bool]:
+        """What is in force, and whether the counter is still to be raised for it."""
+        highest, least = self._highest(), self._least()
+        empty = State(highest=max(highest, least))
         data = read_regular_file(self._state_file, limit_bytes=MAX_ENVELOPE_BYTES)
         if isinstance(data, FileTrouble):
-            never = data.detail == "does not exist" and highest == 0
-            return Loaded(State(highest=highest), "" if never else f"state.json {data.detail}")
+            never = data.detail == "does not exist" and empty.highest == 0
+            return Loaded(empty, "" if never else f"state.json {data.detail}"), False
         try:
-            state = self._state(verify(data, DocumentType.MASK_STATE, [self._key.public]))
+            payload = verify(data, DocumentType.MASK_STATE, [self._key.public])
+            state = self._state(payload)
+            persons, counted = int(payload.get("persons", 0)), payload.get("counter")
+            behind = self._held_against_counter(counted)
         except AlprEdgeError as err:
-            return Loaded(State(highest=highest), err.message)
+            return Loaded(empty, err.message), False
         except (KeyError, TypeError, ValueError):
             # Signed by this unit, but not by this version of the software.
-            return Loaded(State(highest=highest), "state.json is of another version")
+            return Loaded(empty, "state.json is of another version"), False
         if state.highest < self._counted():
-            return Loaded(State(highest=highest), "state.json is older than what has been here")
-        return Loaded(State(state.records, state.confirm_before, highest))
+            return Loaded(empty, "state.json is older than what has been here", persons), False
+        if state.highest < least:
+            detail = f"the masks were put back: number {least} has been in force here"
+            return Loaded(empty, detail, persons), False
+        self._seen = state.highest
+        return Loaded(State(state.records, state.confirm_before, highest), "", persons), behind
+
+    def _least(self) -> int:
+        if self._seen is None:
+            self._seen = self._anchors.least()
+        return self._seen
+
+    def _held_against_counter(self, counted: object) -> bool:
+        """Whether the counter is one behind the state, as a power cut may leave it.
+
+        Raises:
+            TrustError: the state is an older one, or this is another TPM.
+            KeyUnusable: the TPM does not answer.
+        """
+        counter = self._anchors.counter
+        if counter is None:
+            return False
+        now = counter.count()
+        if counted is None and now == 0:
+            return False  # from before there was a TPM
+        if not isinstance(counted, int) or counted < now:
+            raise _damaged("the masks were put back: the TPM has counted more changes")
+        if counted > now + 1:
+            raise _damaged("the TPM's counter is not this unit's")
+        return counted == now + 1
 
     def commit(
         self,
@@ -148,7 +215,9 @@ class MaskStore:
             OSError: the disk failed; the old state or the new one is there.
         """
         with self._locked():
-            before = self.load().state
+            loaded, _ = self._load()
+            _check_persons(keyring, loaded)
+            before = loaded.state
             plan = plan_commit(
                 before,
                 new := open_record(data, keyring),
@@ -165,7 +234,7 @@ class MaskStore:
                 )
             self._records.mkdir(exist_ok=True)
             self._write(self._record_file(new), new.data)
-            self._save(plan.state)
+            self._save(plan.state, max(loaded.persons, keyring.number))
         self._changed(MaskMove(before, plan.state, new, _people(new, keyring)))
         return plan
 
@@ -199,9 +268,10 @@ class MaskStore:
             OSError: the disk failed; the old state or the new one is there.
         """
         with self._locked():
-            before = self.load().state
+            loaded, _ = self._load()
+            before = loaded.state
             state = confirm(before, now)
-            self._save(state)
+            self._save(state, loaded.persons)
         newest = state.records[-1]
         people: tuple[str, ...] = ()
         if keyring is not None:
@@ -209,6 +279,19 @@ class MaskStore:
                 people = _people(open_record(newest.data, keyring), keyring)
         self._changed(MaskMove(before, state, newest, people))
         return state
+
+    def note_persons(self, keyring: Keyring) -> None:
+        """Remember a newer list of persons, so that the older one does not count any more.
+
+        Raises:
+            Rollback: it is older than one that was here (`trust.rollback`).
+            OSError: the disk failed.
+        """
+        with self._locked():
+            loaded, _ = self._load()
+            _check_persons(keyring, loaded)
+            if keyring.number > loaded.persons and loaded.state.records:
+                self._save(loaded.state, keyring.number)
 
     def history(self) -> tuple[tuple[int, Path], ...]:
         """Number and file of every record that was ever committed, oldest first."""
@@ -239,14 +322,22 @@ class MaskStore:
     def _record_file(self, signed: SignedRecord) -> Path:
         return self._records / f"{signed.record.number:06d}-{signed.digest[:12]}.json"
 
-    def _save(self, state: State) -> None:
-        payload = {
+    def _save(self, state: State, persons: int) -> None:
+        counter = self._anchors.counter
+        payload: dict[str, Any] = {
             "records": [[one.record.number, one.digest] for one in state.records],
             "confirm_before": state.confirm_before and format_time(state.confirm_before),
             "highest": state.highest,
+            "persons": persons,
         }
+        if counter is not None:
+            # State first, then counter: a power cut in between leaves a state that `load` takes.
+            payload["counter"] = (counter.count() or counter.raise_count()) + 1
         self._write(self._state_file, sign(DocumentType.MASK_STATE, payload, self._key))
+        if counter is not None:
+            counter.raise_count()
         self._write(self._folder / "highest", b"%d\n" % state.highest)
+        self._seen = max(self._least(), state.highest)
 
     def _state(self, payload: dict[str, Any]) -> State:
         """The state of a verified payload, its records read and checked against their digests."""
@@ -291,6 +382,15 @@ class MaskStore:
             yield
         finally:
             os.close(descriptor)
+
+
+def _check_persons(keyring: Keyring, loaded: Loaded) -> None:
+    if 0 < keyring.number < loaded.persons:
+        raise Rollback(
+            f"the list of persons has number {keyring.number}, number {loaded.persons} was here",
+            code="trust.rollback",
+            hint="put the newest list that the city signed in place",
+        )
 
 
 def _people(signed: SignedRecord, keyring: Keyring) -> tuple[str, ...]:

@@ -95,6 +95,7 @@ class LedgerChannel:
     Args:
         submission: gives the newest checkpoint with a proof from the size asked for.
         every_s: longest between two looks for a new checkpoint.
+        ahead: told of the size, once, when the witness has seen more than there is here.
     """
 
     def __init__(
@@ -104,7 +105,9 @@ class LedgerChannel:
         submission: Callable[[int], Submission | None],
         *,
         every_s: float = 60.0,
+        ahead: Callable[[int], None] = lambda _: None,
     ) -> None:
+        self._ahead = ahead
         self._topics, self._submission, self._every_s = topics, submission, every_s
         self._settings = settings
         self._lock = threading.Lock()
@@ -217,6 +220,8 @@ class LedgerChannel:
         except AuditError as err:
             _log.warning("the witness's answer", extra={"code": err.code})
             return
+        if size > self._witnessed and self._submission(size) is None:
+            self._ahead(size)
         # The next checkpoint carries the proof from here; if it was asked for, now.
         self._witnessed, self._cosignature = size, line
         if line == ASK:

@@ -264,6 +264,7 @@ class Trigger(Body):
         "file_changed",
         "listener_unexpected",
         "certificate_changed",
+        "ledger_behind",
     ]
     count: Count = 1
     file: Literal["config", "masks", "models", "software", "keys", "certificates", ""] = ""

@@ -309,15 +309,23 @@ def open_kit(
     identity = device_ledger_identity(config.device.id, folder, keep_in)
     times = LedgerTimes(wanted.flush_s, wanted.checkpoint_s)
     ledger = Ledger(Path(wanted.path), identity, times=times)
-    channel = None
-    if mqtt is not None and wanted.publish:
-        topics = LedgerTopics(config.mqtt.topic_prefix, config.device.id)
-        channel = LedgerChannel(mqtt(), topics, ledger.submission, every_s=wanted.publish_every_s)
 
     def alarm(trigger: Trigger) -> None:
         _log.warning("alarm", extra={"code": f"ledger.trigger.{trigger.what}"})
         if channel is not None:
             channel.alarm(trigger)
+
+    recorder = Recorder(ledger, alarm=alarm)
+    channel: LedgerChannel | None = None
+    if mqtt is not None and wanted.publish:
+        channel = LedgerChannel(
+            mqtt(),
+            LedgerTopics(config.mqtt.topic_prefix, config.device.id),
+            ledger.submission,
+            every_s=wanted.publish_every_s,
+            # The disk was put back, or the ledger began anew: the witness remembers.
+            ahead=lambda size: recorder.record(Trigger(what="ledger_behind", count=size)),
+        )
 
     tpm = None if keep_in == "file" else find_tpm()
     watched = watched_of(config, config_file)
@@ -331,7 +339,7 @@ def open_kit(
         quote=None if tpm is None else tpm.quote,
     )
     holder = Holder(device_key(folder, keep_in), made, is_sealed(folder))
-    return LedgerKit(ledger, Recorder(ledger, alarm=alarm), identity, holder, out)
+    return LedgerKit(ledger, recorder, identity, holder, out)
 
 
 def watched_of(config: DeviceConfig, config_file: str = "") -> Watched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from alpr_edge.exclusion.interlock import PASSING, MaskState, SceneState, SelfTe
 from alpr_edge.pipeline import Pipeline, StepResult
 from alpr_edge.wiring.camera import make_source
 from alpr_edge.wiring.engine import Engine
-from alpr_edge.wiring.guard import make_guard, make_mask_store
+from alpr_edge.wiring.guard import make_guard, make_mask_store, note_persons
 from alpr_edge.wiring.signed_config import CITY_KEYS, SignatureCheck
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from alpr_edge.service import Observer, Service
     from alpr_edge.watch import Guard
 
+_log = logging.getLogger(__name__)
 SOFTWARE = f"alpr-edge {alpr_edge.__version__}"
 
 
@@ -67,7 +69,7 @@ def make_service(
     signed = check or SignatureCheck()
     kit = open_kit(config, lambda: mqtt_settings(config, environment), signed.file)
     try:
-        return _make_service(
+        service = _make_service(
             config,
             signed,
             environment,
@@ -77,6 +79,8 @@ def make_service(
             clocks,
             config_file,
         )
+        _note_persons(config, signed, kit)
+        return service
     except AlprEdgeError as err:
         # What kept the device from starting is on record too.
         if kit is not None:
@@ -282,6 +286,16 @@ def _begin_ledger(kit: LedgerKit, started: Started, guard: Guard, health: Health
         health.warn("trust.key.in_file")
     kit.begin(started)
     guard.on_masks = lambda: _tell_masks(guard, kit.recorder)
+
+
+def _note_persons(config: DeviceConfig, check: SignatureCheck, kit: LedgerKit | None) -> None:
+    """An older list of persons counts for nothing; it stops no reading, and is told."""
+    try:
+        note_persons(config, check)
+    except AlprEdgeError as err:
+        _log.error("the list of persons", extra={"code": err.code, "hint": err.hint})
+        if kit is not None:
+            kit.recorder.storage_failed("keys", err.code)
 
 
 def _tell_masks(guard: Guard, recorder: Recorder) -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alpr_edge.errors import ConfigError, ExclusionError
+from alpr_edge.errors import ConfigError, ExclusionError, TrustError
 from alpr_edge.exclusion.interlock import HINTS, Interlock, MaskState, SoftwareFacts, StopReason
 from alpr_edge.zone_set import ZoneSet
 
@@ -67,10 +67,12 @@ def make_mask_store(config: DeviceConfig) -> MaskStore:
         ConfigError: the configuration names none.
         KeyUnusable: the unit's own key cannot be made or read.
     """
-    from alpr_edge.authority.store import MaskMove, MaskStore
+    from alpr_edge.authority.store import Anchors, MaskMove, MaskStore
     from alpr_edge.ledger.mask_changes import tell
+    from alpr_edge.ledger.newest import newest_mask_number
     from alpr_edge.ledger.setup import open_reporter
     from alpr_edge.trust.device_identity import device_key
+    from alpr_edge.trust.tpm import find_tpm
 
     if config.exclusion.mask_store is None:
         raise ConfigError(
@@ -84,8 +86,37 @@ def make_mask_store(config: DeviceConfig) -> MaskStore:
         if reporter is not None:
             tell(move, config.exclusion.band, reporter)
 
-    key = device_key(config.trust.identity, config.trust.keep_key_in)
-    return MaskStore(config.exclusion.mask_store, key, changed=changed)
+    keep_in = config.trust.keep_key_in
+    key = device_key(config.trust.identity, keep_in)
+    ledger = Path(config.ledger.path)
+    anchors = Anchors(
+        None if keep_in == "file" else find_tpm(),
+        (lambda: newest_mask_number(ledger)) if config.ledger.enabled else lambda: 0,
+    )
+    return MaskStore(config.exclusion.mask_store, key, changed=changed, anchors=anchors)
+
+
+def note_persons(config: DeviceConfig, check: SignatureCheck) -> None:
+    """Have an older list of persons than this one never count again.
+
+    Raises:
+        Rollback: an older one lies there now.
+        AlprEdgeError: the list, the keys or the store cannot be used.
+    """
+    from alpr_edge.trust.key_files import load_keyring
+    from alpr_edge.wiring.signed_config import CITY_KEYS
+
+    where = CITY_KEYS if check.anchored else config.trust.city_keys
+    if where is None or config.trust.persons is None or config.exclusion.mask_store is None:
+        return
+    try:
+        make_mask_store(config).note_persons(load_keyring(where, config.trust.persons))
+    except OSError as err:
+        raise TrustError(
+            f"the number of the list of persons cannot be kept: {err.strerror}",
+            code="authority.store.disk",
+            hint="look at the disk",
+        ) from err
 
 
 def waived_reasons(config: DeviceConfig, check: SignatureCheck) -> frozenset[StopReason]:
