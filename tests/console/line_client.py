@@ -33,7 +33,8 @@ kind = "street"
 width = 320
 height = 192
 realtime = true
-duration_s = 3600.0
+duration_s = 600.0
+vehicles = 5
 [exclusion]
 mask_store = "masks"
 [outbox]

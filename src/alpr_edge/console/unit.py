@@ -51,6 +51,7 @@ from alpr_edge.trust.durable_file import sync_folder, write_durably
 from alpr_edge.trust.envelope import read_unverified, verify_file
 from alpr_edge.trust.key_files import load_keyring
 from alpr_edge.trust.keyring import Keyring
+from alpr_edge.trust.keys import PublicKey
 from alpr_edge.zone_set import ZoneSet
 
 CALIBRATION: Final = "calibration.json"
@@ -127,7 +128,7 @@ class RealUnit:
             "camera": device.camera,
             "software": self._place.software,
             "config": config_digest(self._config),
-            "key": str(device_key(self._config.trust.identity).public),
+            "key": str(self._key),
             "time": format_time(self._now),
             "time_is_believed": self._clocks.believed(),
         }
@@ -392,8 +393,7 @@ class RealUnit:
         """See `DeviceAccess`. On the ledger first; then keys, users and waiting reads go."""
         identity = Path(self._config.trust.identity)
         if self._tells is not None:
-            public = device_key(identity).public
-            digest = hashlib.sha256(public.raw).hexdigest()
+            digest = hashlib.sha256(self._key.raw).hexdigest()
             self._tells.key_changed("device", "revoked", digest, by=who)
         outbox = Path(self._config.outbox.path)
         key_file = self._config.outbox.key_file
@@ -435,6 +435,11 @@ class RealUnit:
             tells.login_failed(who, way="serial", code=code, locked=outcome == "locked")
 
     # --- inside ------------------------------------------------------------------------------
+
+    @property
+    def _key(self) -> PublicKey:
+        trust = self._config.trust
+        return device_key(trust.identity, trust.keep_key_in).public
 
     @property
     def _now(self) -> datetime:

@@ -1,13 +1,13 @@
 """Edge: the picture that may leave over the console: masked, small, without moving vehicles.
 
-The pipeline offers every frame after the mask; a small copy is kept every `EVERY_S`. A still is the
-median of the copies, so that what moves vanishes from it, and every plate that was found in any of
-them is blurred besides.
+The pipeline offers every frame after the mask; every `EVERY_S` a small picture of it is kept, as
+`exclusion.still` makes it: plates covered, what taints in coarse blocks. A still is the median of
+the pictures, so that what moves vanishes from it.
 
 Rules:
 - Only frames under the masks that are in force now are used: older ones may show what is masked.
 - Plates are never shown, to nobody: whether a read is suppressed is not known before its vehicle is
-  gone, and a picture of its plate would be that read (N2, ADR 0023).
+  gone, and a picture of its plate would be that read (N2, ADR 0022).
 - A frame that nobody looked at (the view has changed, a self-test is due) has unfound plates: it is
   kept at `UNSEEN_PX` width, where no plate can be read.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,17 +27,17 @@ import numpy as np
 from alpr_edge.console.device import NOT_HERE, Still
 from alpr_edge.errors import ConsoleError, ExclusionError
 from alpr_edge.exclusion.mask import MaskedFrame
+from alpr_edge.exclusion.still import make_still
+from alpr_edge.exclusion.zones import Zones
 from alpr_edge.trust.checks import format_time
 from alpr_edge.types import Image, Sighting
 
 KEPT: Final = 5
 EVERY_S: Final = 1.0
-WIDEST_PX: Final = 960
+WIDEST_PX: Final = 640
 UNSEEN_PX: Final = 256
 """Source: a plate is read from about 60 pixels width on (models/README.md); in a frame of 256 none
 that a camera of this kind sees is wider than 40."""
-_GROWTH: Final = 0.5
-"""Part of a plate's size by which its blur reaches beyond it, each way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,9 +49,15 @@ class _Kept:
 
 
 class ViewKeeper:
-    """Keeps what a still is made of. Offered to by one thread, asked by another."""
+    """Keeps what a still is made of. Offered to by one thread, asked by another.
 
-    def __init__(self) -> None:
+    Args:
+        zones_of: the zones that the masks in force make in frames of this width and height.
+    """
+
+    def __init__(self, zones_of: Callable[[tuple[int, int]], Zones | None]) -> None:
+        self._zones_of = zones_of
+        self._zones: Zones | None = None
         self._lock = threading.Lock()
         self._kept: deque[_Kept] = deque(maxlen=KEPT)
         self._last_s = -EVERY_S
@@ -66,8 +72,20 @@ class ViewKeeper:
         if now_s - self._last_s < EVERY_S:
             return
         self._last_s = now_s
-        image = _blurred(frame.image, sightings)
-        image = _fitted(image, WIDEST_PX if seen else UNSEEN_PX)
+        rows, columns = frame.image.shape[:2]
+        zones = self._zones
+        if (
+            zones is None
+            or zones.digest != frame.mask_digest
+            or zones.core.shape != (rows, columns)
+        ):
+            zones = self._zones = self._zones_of((columns, rows))
+        if zones is None or zones.digest != frame.mask_digest:
+            # Other masks have come since: the next frame is under them.
+            return
+        plates = [one.detection.quad for one in sightings]
+        width = WIDEST_PX if seen else UNSEEN_PX
+        image = make_still(frame, zones, plates, width_px=width)
         at = format_time(frame.captured_at.replace(microsecond=0))
         with self._lock:
             self._kept.append(_Kept(image, frame.mask_digest, at, seen))
@@ -105,23 +123,6 @@ class ViewKeeper:
             raise ConsoleError("the picture cannot be written", code=NOT_HERE, hint="")
         height, width = image.shape[:2]
         return Still(data.tobytes(), width, height, newest.taken_at, digest, plates_blurred=True)
-
-
-def _blurred(image: Image, sightings: Sequence[Sighting]) -> Image:
-    """A copy with every plate found in it beyond recognition."""
-    copy = image.copy()
-    rows, columns = copy.shape[:2]
-    for one in sightings:
-        quad = one.detection.quad
-        low, high = quad.min(axis=0), quad.max(axis=0)
-        grow = (high - low) * _GROWTH
-        x0, y0 = (int(v) for v in np.floor(np.maximum(low - grow, 0)))
-        x1 = int(min(columns, np.ceil(high[0] + grow[0])))
-        y1 = int(min(rows, np.ceil(high[1] + grow[1])))
-        if x0 < x1 and y0 < y1:
-            # One colour: nothing of the letters is left.
-            copy[y0:y1, x0:x1] = copy[y0:y1, x0:x1].reshape(-1, 3).mean(axis=0).astype(np.uint8)
-    return copy
 
 
 def _fitted(image: Image, width_px: int) -> Image:

@@ -104,7 +104,11 @@ def session_maker(
     Raises:
         KeyUnusable: the unit's own key cannot be made or read.
     """
+    from alpr_edge.console.access import Level
     from alpr_edge.console.accounts import Accounts
+    from alpr_edge.console.channel.end import ChannelEnd
+    from alpr_edge.console.commands import GRAMMAR
+    from alpr_edge.console.grammar import Mode
     from alpr_edge.console.seat import Seat
     from alpr_edge.console.session import Session
     from alpr_edge.console.unit import Place, RealUnit
@@ -123,7 +127,19 @@ def session_maker(
 
     def make() -> Session:
         seat = Seat(accounts, clocks)
-        return Session(unit, accounts, seat, on_defect=defect)
+
+        def greet(name: str) -> dict[str, Any]:
+            last = accounts.last_login(name)
+            accounts.note_seen(name)
+            return {"last_login": last.at, "failures": last.failures}
+
+        def words(line: str) -> list[str]:
+            level = Level.VIEWER if seat.user is None else seat.user.level
+            found = GRAMMAR.following(line, Mode.LOOK, level, lambda _source: ())
+            return [one.text for one in found if one.text]
+
+        channel = ChannelEnd(unit, seat, words, greet)
+        return Session(unit, accounts, seat, channel=channel, on_defect=defect)
 
     return make
 

@@ -16,7 +16,7 @@ from alpr_edge.errors import AlprEdgeError, ExclusionError, InferenceError, Trus
 from alpr_edge.exclusion.interlock import PASSING, MaskState, SceneState, SelfTest, StopReason
 from alpr_edge.pipeline import Pipeline, StepResult
 from alpr_edge.wiring.camera import make_source
-from alpr_edge.wiring.engine import Engine
+from alpr_edge.wiring.engine import Engine, device_zones
 from alpr_edge.wiring.guard import make_guard, make_mask_store, note_persons
 from alpr_edge.wiring.signed_config import CITY_KEYS, SignatureCheck
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from alpr_edge.delivery.event import Event, LedgerPosition
     from alpr_edge.delivery.health import Health
     from alpr_edge.delivery.stop_order import StopOrder
+    from alpr_edge.exclusion.zones import Zones
     from alpr_edge.ledger.recorder import Recorder
     from alpr_edge.ledger.setup import LedgerKit, Started
     from alpr_edge.ledger.telling import Tells
@@ -164,6 +165,7 @@ def _make_service(
         environment,
         courier,
         recorder,
+        guard,
         stop=lambda: service.stop(),
         test_now=lambda: service.test_now(),
         config_file=config_file,
@@ -208,6 +210,7 @@ def _console(
     environment: Mapping[str, str],
     courier: Courier,
     recorder: Tells | None,
+    guard: Guard,
     *,
     stop: Callable[[], None],
     test_now: Callable[[], bool],
@@ -220,7 +223,11 @@ def _console(
     from alpr_edge.console.view_keeper import ViewKeeper
     from alpr_edge.wiring.console import make_console_room, waiting_reads
 
-    view = ViewKeeper()
+    def zones_of(size_px: tuple[int, int]) -> Zones | None:
+        masks = guard.masks.zones
+        return None if masks is None else device_zones(config, masks, size_px)
+
+    view = ViewKeeper(zones_of)
     live = Live(
         health=lambda: dict(courier.health_document()),
         test_now=test_now,
