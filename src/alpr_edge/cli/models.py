@@ -1,4 +1,4 @@
-"""`alpr-edge models`: which models are there, and are they the ones that may load."""
+"""`alpr-edge models`: which models are there, are they the ones that may load, who signed them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alpr_edge.trust.model_signature import SignedModels
     from alpr_edge.vision.verify import Finding
 
+_SIGN = """\
+Write model.sig (OpenSSF model signing 1.0: a Sigstore bundle with an in-toto statement in a DSSE
+envelope) over every file of the folder, once all models in it have passed the audit. A device whose
+configuration names models.keys loads nothing else. The tool `model_signing` verifies it too.
+"""
+_SIGN_EXAMPLES = """\
+examples:
+  openssl ecparam -genkey -name prime256v1 -noout -out models.key   stays off the devices
+  openssl ec -in models.key -pubout >> models.pub               goes to models.keys, newest last
+  alpr-edge models sign --folder models --key models.key
+  alpr-edge models verify --folder models --keys models.pub
+  model_signing verify key models --signature models/model.sig --public_key models.pub
+"""
 _VERIFY = """\
 Check every model of the folder: the manifest lists it, its SHA-256 is the listed one, its graph is
 a plate detector or recogniser (operators, inputs, outputs and what they mean, no sub-graphs,
@@ -36,7 +50,55 @@ def register(commands: Any) -> None:
         )
         action.add_argument("--folder", type=Path, help="instead of the shipped models")
         action.add_argument("--json", action="store_true", help="one JSON object a model")
+        if name == "verify":
+            action.add_argument(
+                "--keys", type=Path, metavar="FILE", help="PEM keys: `model.sig` must be of one"
+            )
         action.set_defaults(call=call)
+    _register_sign(actions)
+
+
+def _register_sign(actions: Any) -> None:
+    sign = actions.add_parser(
+        "sign",
+        help="sign a folder of models",
+        description=_SIGN,
+        epilog=_SIGN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sign.add_argument("--folder", type=Path, help="instead of the shipped models")
+    sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key, PEM")
+    sign.set_defaults(call=_sign)
+
+
+def _sign(args: argparse.Namespace) -> int:
+    """Write `model.sig` into the folder, after every model in it was audited.
+
+    Raises:
+        KeyUnusable: the key cannot be used.
+        InferenceError: a file cannot be read.
+    """
+    from alpr_edge.cli.keys import write
+    from alpr_edge.config.files import FileTrouble, read_regular_file
+    from alpr_edge.errors import KeyUnusable
+    from alpr_edge.trust.model_signature import SIGNATURE_FILE
+    from alpr_edge.vision.models import models_folder, sign_folder
+    from alpr_edge.vision.verify import verify
+
+    folder = args.folder or models_folder()
+    pem = read_regular_file(args.key, limit_bytes=65_536)
+    if isinstance(pem, FileTrouble):
+        raise KeyUnusable(
+            f"the key {args.key} {pem.detail}", code=f"trust.key.{pem.kind.value}", hint=pem.hint
+        )
+    for finding in verify(folder):
+        if finding.problems:
+            print(f"{_name(finding)}: {finding.problems[0]}; not signed", file=sys.stderr)
+            return finding.exit_status
+    out = folder / SIGNATURE_FILE
+    write(out, sign_folder(folder, pem))
+    print(out)
+    return 0
 
 
 def call(args: argparse.Namespace) -> int:
@@ -53,14 +115,35 @@ def call(args: argparse.Namespace) -> int:
             line = {"file": name, "sha256": digest}
             print(json.dumps(line) if args.json else f"{name}  sha256:{digest}")
         return 0
+    from alpr_edge.trust.key_files import load_model_keys
+    from alpr_edge.vision.models import signed_models
     from alpr_edge.vision.verify import verify
 
     status = 0
+    if args.keys is not None:
+        signed = signed_models(folder, load_model_keys(args.keys))
+        status = _check_signed(folder, signed)
     for finding in verify(folder):
         status = max(status, finding.exit_status)
         print(json.dumps(_as_json(finding)) if args.json else _for_people(finding), flush=True)
         for problem in finding.problems:
             print(f"alpr-edge: {_name(finding)}: {problem}", file=sys.stderr)
+    return status
+
+
+def _check_signed(folder: Path, signed: SignedModels) -> int:
+    import hashlib
+
+    status = 0
+    for name, digest in sorted(signed.digests.items()):
+        try:
+            same = hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+        except OSError:
+            same = False
+        if not same:
+            print(f"alpr-edge: {name}: not the file that was signed", file=sys.stderr)
+            status = 3
+    print(f"signed by {signed.signer}, {len(signed.digests)} files", file=sys.stderr)
     return status
 
 

@@ -291,6 +291,14 @@ class Recogniser(Section):
     """Threads of this model; 0 means `run.threads`."""
 
 
+class Models(Section):
+    """[models]: whose signature the models need."""
+
+    keys: PathField | None = None
+    """Public keys in PEM, oldest first: then a model loads only if `model.sig` beside it (OpenSSF
+    model signing) was made with one of them. Without it the manifest's digests count alone."""
+
+
 class Tracker(Section):
     """[tracker]: follows plates from frame to frame."""
 
@@ -518,6 +526,7 @@ class DeviceConfig(Section):
     mqtt: Mqtt
     detector: Detector = Detector()
     recogniser: Recogniser = Recogniser()
+    models: Models = Models()
     tracker: Tracker = Tracker()
     outbox: Outbox = Outbox()
     health: Health = Health()

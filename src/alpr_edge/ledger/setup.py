@@ -66,6 +66,7 @@ class Started:
         register, commissioning: digests of what was judged; None where nothing was.
         settings: keys of the configuration that differ from those of the start before.
         manifest: what became of the models' manifest.
+        signers: keys that signed the models; empty where no signature is asked for.
     """
 
     software: str
@@ -76,6 +77,7 @@ class Started:
     commissioning: str | None = None
     settings: tuple[str, ...] = ()
     manifest: ModelCheck | None = None
+    signers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,7 @@ class LedgerKit:
             config=started.config,
             mask=self.recorder.mask or started.mask,
             models=started.models,
+            models_signers=started.signers,
             sbom=sbom,
             scan_findings=findings,
             register=started.register,

@@ -16,7 +16,8 @@ rules that every signed document shares: validity (`Expired`) and numbers that o
 (`Rollback`).
 
 Verification (`documents`, `envelope`, `keys`, `keyring`, `checks`) is pure; nothing there reads a
-file or a clock. Edge modules: `key_files` (keys from disk), `device_identity` (the unit's own key),
+file or a clock; so are `model_signature` (OpenSSF model signing) and `tpm_quote`. Edge modules:
+`key_files` (keys from disk), `device_identity` (the unit's own key), `tpm` (what a TPM does),
 `durable_file` (writes that survive a power cut).
 
 Not here: which records a device accepts (`authority`), and attestation.

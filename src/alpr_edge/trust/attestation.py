@@ -60,6 +60,7 @@ class Statement:
     ledger_root: str = ""
     time_source: str = "unknown"
     key_in_tpm: bool = False
+    models_signers: tuple[str, ...] | None = None
 
 
 def attest(
@@ -86,6 +87,9 @@ def attest(
         "alpr_config": statement.config,
         "alpr_mask": statement.mask,
         "alpr_models": list(statement.models),
+        "alpr_models_signers": None
+        if statement.models_signers is None
+        else list(statement.models_signers),
         "alpr_sbom": statement.sbom,
         "alpr_scan_findings": statement.scan_findings,
         "alpr_register": statement.register,
@@ -150,6 +154,10 @@ _EXPLAINED: Final[Mapping[str, tuple[str, str]]] = {
     "alpr_models": (
         "digests of the models that were loaded",
         "what a network cannot compute: only which files ran",
+    ),
+    "alpr_models_signers": (
+        "keys that signed the models; empty: no signature was asked for, digests alone count",
+        "that who holds the key looked at the models well",
     ),
     "alpr_sbom": ("digest of the list of installed packages", "that the list is complete"),
     "alpr_scan_findings": (

@@ -12,12 +12,15 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from alpr_edge.config.files import FileTrouble, display_name, read_regular_file
 from alpr_edge.errors import KeyUnusable
 from alpr_edge.trust.durable_file import create_durably
 from alpr_edge.trust.envelope import MAX_ENVELOPE_BYTES
 from alpr_edge.trust.keyring import Keyring, open_persons
 from alpr_edge.trust.keys import PrivateKey, PublicKey
+from alpr_edge.trust.model_signature import parse_model_keys
 
 MAX_KEY_BYTES: Final = 64 * 1024
 MAX_CITY_KEYS: Final = 64
@@ -93,6 +96,15 @@ def load_keyring(city: PathLike, persons: PathLike | None) -> Keyring:
     if persons is None:
         return Keyring(keys)
     return open_persons(_read(persons, "list of persons", MAX_ENVELOPE_BYTES), keys)
+
+
+def load_model_keys(path: PathLike) -> tuple[EllipticCurvePublicKey, ...]:
+    """The public keys that may have signed models, in PEM, oldest first.
+
+    Raises:
+        KeyUnusable: missing, unreadable, or not such a list (`trust.key.*`).
+    """
+    return parse_model_keys(_read(path, "list of models' keys").decode("utf-8", "replace"))
 
 
 def _read(path: PathLike, what: str, limit_bytes: int = MAX_KEY_BYTES) -> bytes:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,17 @@ import numpy as np
 # unit may run its vendor's. It must be set before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from numpy.typing import NDArray
 
-from alpr_edge.errors import DigestMismatch, InferenceError, TrustError
+from alpr_edge.errors import BadSignature, DigestMismatch, InferenceError, TrustError
+from alpr_edge.trust.model_signature import (
+    MAX_SIGNATURE_BYTES,
+    SIGNATURE_FILE,
+    SignedModels,
+    sign_models,
+    verify_models,
+)
 from alpr_edge.vision.audit import Audit, audit
 from alpr_edge.vision.onnx_file import read_graph
 from alpr_edge.vision.protobuf import Forbidden, Malformed
@@ -76,6 +85,15 @@ def models_folder() -> Path:
     return _PACKAGED if (_PACKAGED / "manifest.json").exists() else _CHECKOUT
 
 
+def manifest_digest(folder: Path | None = None) -> str:
+    """SHA-256 of the manifest; zeros where it cannot be read."""
+    try:
+        data = _bytes_of((folder or models_folder()) / "manifest.json", MAX_MANIFEST_BYTES)
+    except (OSError, _TooLarge):
+        return "0" * 64
+    return hashlib.sha256(data).hexdigest()
+
+
 def load_manifest(folder: Path) -> dict[str, str]:
     """The manifest's `{file name: SHA-256}`.
 
@@ -103,6 +121,47 @@ def load_manifest(folder: Path) -> dict[str, str]:
     return listed
 
 
+def signed_models(folder: Path, keys: Sequence[EllipticCurvePublicKey]) -> SignedModels:
+    """What the signature beside the models covers.
+
+    Raises:
+        BadSignature: there is none, or it does not hold (`trust.model.signature`).
+    """
+    path = folder / SIGNATURE_FILE
+    try:
+        data = _bytes_of(path, MAX_SIGNATURE_BYTES)
+    except (OSError, _TooLarge) as err:
+        raise BadSignature(
+            f"the models' signature {path} cannot be read: {err}",
+            code="trust.model.signature",
+            hint="sign the folder with `alpr-edge models sign`",
+        ) from err
+    return verify_models(data, keys)
+
+
+def sign_folder(folder: Path, private_pem: bytes) -> bytes:
+    """A signature over every file of the folder, as it is now.
+
+    Raises:
+        InferenceError: a file cannot be read (`vision.model.*`).
+        KeyUnusable: the key is none for models.
+        TrustError: something that is no regular file lies there (`trust.model.signature`).
+    """
+    files: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or name == SIGNATURE_FILE or name.split("/")[0].startswith(".git"):
+            continue
+        if path.is_symlink():
+            raise TrustError(
+                f"{path} is a symbolic link",
+                code="trust.model.signature",
+                hint="put the file there",
+            )
+        files[name] = hashlib.sha256(_read(path)).hexdigest()
+    return sign_models(files, folder.resolve().name, private_pem)
+
+
 def load_model(
     name: str,
     *,
@@ -110,11 +169,13 @@ def load_model(
     threads: int = 1,
     providers: tuple[str, ...] = ("CPUExecutionProvider",),
     kind: str | None = None,
+    signed: SignedModels | None = None,
 ) -> Model:
     """Load `name` (a file name listed in the folder's manifest).
 
     Args:
         kind: what it must be, a key of `audit.KINDS`; None takes any of them.
+        signed: what the folder's signature covers, where one is asked for.
 
     Raises:
         InferenceError: missing, unreadable, too large or not loadable (`vision.model.*`).
@@ -122,6 +183,12 @@ def load_model(
         TrustError: no plate model by its graph (`trust.model.refused`), or of another kind.
     """
     data, digest = checked_bytes(name, folder or models_folder())
+    if signed is not None and signed.digests.get(name) != digest:
+        raise DigestMismatch(
+            f"the model {name} is not the one that was signed",
+            code="trust.model.unsigned",
+            hint="sign the folder again with `alpr-edge models sign`, or put the signed file back",
+        )
     found = audited(name, data)
     if not found.problems and kind not in (None, found.kind):
         raise TrustError(

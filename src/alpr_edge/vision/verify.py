@@ -15,8 +15,8 @@ from alpr_edge.errors import AlprEdgeError
 from alpr_edge.vision.audit import KINDS, Audit, wrong_shapes
 from alpr_edge.vision.models import audited, checked_bytes, load_manifest, load_model
 
-_BESIDE = {".md", ".json"}
-"""Endings of what lies beside models without being one: cards and the manifest."""
+_BESIDE = {".md", ".json", ".sig"}
+"""Endings of what lies beside models without being one: cards, manifest and signature."""
 
 
 @dataclass(frozen=True, slots=True)

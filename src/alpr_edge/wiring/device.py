@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import alpr_edge
 from alpr_edge.errors import AlprEdgeError, ExclusionError, InferenceError, TrustError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from alpr_edge.delivery.health import Health
     from alpr_edge.delivery.stop_order import StopOrder
     from alpr_edge.exclusion.zones import Zones
+    from alpr_edge.ledger.kinds import ModelCheck
     from alpr_edge.ledger.recorder import Recorder
     from alpr_edge.ledger.setup import LedgerKit, Started
     from alpr_edge.ledger.telling import Tells
@@ -151,7 +152,15 @@ def _make_service(
     if kit is not None:
         settings = changed_settings(config.model_dump(mode="json"), kit.ledger.folder)
         loaded = tuple(filter(None, models.split(",")))
-        started = Started(SOFTWARE, digest, guard.mask_digest, loaded, settings=settings)
+        started = Started(
+            SOFTWARE,
+            digest,
+            guard.mask_digest,
+            loaded,
+            settings=settings,
+            manifest=_model_check(engine),
+            signers=() if engine is None else engine.signers,
+        )
         _begin_ledger(kit, started, guard, health)
 
     def make_pipeline(size_px: tuple[int, int]) -> Pipeline:
@@ -293,6 +302,19 @@ def _begin_ledger(kit: LedgerKit, started: Started, guard: Guard, health: Health
         health.warn("trust.key.in_file")
     kit.begin(started)
     guard.on_masks = lambda: _tell_masks(guard, kit.recorder)
+
+
+def _model_check(engine: Engine | None) -> ModelCheck:
+    """What is on record of the models' manifest and signature."""
+    from alpr_edge.ledger.kinds import ModelCheck
+    from alpr_edge.vision.models import manifest_digest
+
+    if engine is None:
+        code = str(StopReason.MODEL_UNEXPECTED)
+        return ModelCheck(manifest=manifest_digest(), outcome="refused", code=code)
+    signer = next(iter(engine.signers), None)
+    outcome: Literal["signed", "unsigned"] = "unsigned" if signer is None else "signed"
+    return ModelCheck(manifest=engine.manifest, outcome=outcome, signer=signer)
 
 
 def _note_persons(config: DeviceConfig, check: SignatureCheck, kit: LedgerKit | None) -> None:

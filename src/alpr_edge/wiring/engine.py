@@ -18,8 +18,16 @@ from alpr_edge.exclusion.view_watch import ViewWatch, WatchLimits
 from alpr_edge.exclusion.zones import Zones, rasterise
 from alpr_edge.pipeline import FindsPlates, Pipeline
 from alpr_edge.process_guard import lock_memory
+from alpr_edge.trust.key_files import load_model_keys
+from alpr_edge.trust.model_signature import SignedModels
 from alpr_edge.vision.detector import Detector
-from alpr_edge.vision.models import Model, load_model
+from alpr_edge.vision.models import (
+    Model,
+    load_model,
+    manifest_digest,
+    models_folder,
+    signed_models,
+)
 from alpr_edge.vision.precision import min_confidence_for
 from alpr_edge.vision.recogniser import Recogniser
 from alpr_edge.vision.second_look import SecondLook
@@ -45,6 +53,8 @@ class Engine:
         self._config = config
         self.reference = load_reference(config)
         run, detector, recogniser = config.run, config.detector, config.recogniser
+        self.signers: tuple[str, ...] = _signers(config)
+        self.manifest = manifest_digest(_folder(detector.model))
         find = _load(detector.model, "detector", detector.threads or run.threads, config)
         read = _load(recogniser.model, "recogniser", recogniser.threads or run.threads, config)
         self.model_digest = f"{find.digest},{read.digest}"
@@ -144,8 +154,36 @@ def _load(chosen: FilePath | str, what: str, threads: int, config: DeviceConfig)
         path = Path(chosen)
         name, folder = path.name, path.parent
     return load_model(
-        name, folder=folder, threads=threads, providers=providers, kind=f"plate-{what}"
+        name,
+        folder=folder,
+        threads=threads,
+        providers=providers,
+        kind=f"plate-{what}",
+        signed=_signature(chosen, config),
     )
+
+
+def _signature(chosen: FilePath | str, config: DeviceConfig) -> SignedModels | None:
+    """What the signature beside a model covers; None where none is asked for.
+
+    Raises:
+        BadSignature: it does not hold.
+        KeyUnusable: the list of keys cannot be used.
+    """
+    if config.models.keys is None:
+        return None
+    return signed_models(_folder(chosen), load_model_keys(config.models.keys))
+
+
+def _folder(chosen: FilePath | str) -> Path:
+    return models_folder() if isinstance(chosen, str) else Path(chosen).parent
+
+
+def _signers(config: DeviceConfig) -> tuple[str, ...]:
+    """Names of the keys that signed the models; empty where none is asked for."""
+    chosen = (config.detector.model, config.recogniser.model)
+    found = [one for one in (_signature(model, config) for model in chosen) if one is not None]
+    return tuple(dict.fromkeys(one.signer for one in found))
 
 
 def _min_confidence(config: DeviceConfig, recogniser: Model) -> float:
