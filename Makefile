@@ -85,8 +85,9 @@ broker: $(STAMP) ## mosquitto with mutual TLS, CA and per-device ACL on 127.0.0.
 soak-delivery: $(STAMP) ## 10,000 events, 200 random kills of device and broker, all accounted for
 	@$(BIN)/python -m bench.soak_delivery $(ARGS)
 
-bench-cluster: $(STAMP) ## 474 cameras against three NATS nodes, one killed, one partitioned (root)
-	@$(BIN)/python -m bench.cluster $(ARGS)
+ENGINE ?= nats
+bench-cluster: $(STAMP) ## 474 cameras against three nodes, one killed, one cut off (root; ENGINE=rabbitmq)
+	@$(BIN)/python -m bench.cluster --engine $(ENGINE) $(ARGS)
 
 wheel: $(STAMP) ## dist/alpr_edge-….whl with the models in it
 	@$(BIN)/python -m hatchling build -t wheel -d dist

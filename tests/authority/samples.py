@@ -58,3 +58,16 @@ RECORD = MaskRecord(
 def signed(*keys: PrivateKey, **changes: object) -> bytes:
     payload = record_payload(replace(RECORD, **changes))  # type: ignore[arg-type]
     return sign(DocumentType.MASK_RECORD, payload, *keys)
+
+
+def ordered(number: int, ring: Ring, key: PrivateKey = CITY, **more: object) -> bytes:
+    """A command of the city that adds one region; whether it counts is judged elsewhere."""
+    payload = {
+        "device": "unit-1",
+        "number": number,
+        "command": "add-mask",
+        "not_before": NOW.isoformat(),
+        "not_after": (NOW + HOUR).isoformat(),
+        "arguments": {"polygon": [list(point) for point in ring], **more},
+    }
+    return sign(DocumentType.COMMAND, payload, key)

@@ -29,6 +29,7 @@ from tests.authority.samples import (
     RING,
     UNIT,
     box,
+    ordered,
     signed,
     zones,
 )
@@ -36,6 +37,7 @@ from tests.authority.samples import (
 from alpr_edge.authority.store import MaskStore
 from alpr_edge.errors import AlprEdgeError
 from alpr_edge.exclusion.zones import rasterise
+from alpr_edge.trust.keys import PrivateKey
 from alpr_edge.zone_set import ZoneSet
 
 Raster = NDArray[np.bool_]
@@ -80,6 +82,7 @@ class Masks(RuleBasedStateMachine):
         # Every pixel is protected before the first record.
         self.protected: Raster = np.ones(FRAME[::-1], bool)
         self.pending: Raster | None = None
+        self.number = 1_764_000_000_000
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
@@ -117,6 +120,36 @@ class Masks(RuleBasedStateMachine):
             assert (after == raster).all()
         if keys in STRONG and self.store.load().state.confirm_before is not None:
             self.pending = raster
+        self.protected = after
+
+    @rule(
+        x=st.integers(0, 6),
+        y=st.integers(0, 6),
+        key=st.sampled_from([CITY, CITY, ANNA, EVE]),
+        cut=st.sampled_from([-1, -1, 0, 1, 2]),
+    )
+    def add(self, x: int, y: int, key: PrivateKey, cut: int) -> None:
+        self.number += 1
+        ring = box(x / 8, y / 8, (x + 2) / 8, (y + 2) / 8)
+        before, had_masks = self.in_force(), bool(self.store.load().state.records)
+        self.disk.left = cut
+        try:
+            self.store.add(ordered(self.number, ring, key), RING.city)
+        except (AlprEdgeError, OSError):
+            done = False
+        else:
+            done = True
+        finally:
+            self.disk.left = -1
+        after = self.in_force()
+        assert not (before & ~after).any()
+        if done:
+            assert key is CITY
+            assert had_masks
+            assert after[y * 36 // 8 + 1, x * 64 // 8 + 1]
+            # Whoever confirms a record that was made before lets go of this no more.
+            if self.pending is not None:
+                self.pending |= rasterise(zones(ring), size_px=FRAME, digest="").core > 0
         self.protected = after
 
     @rule(late=st.booleans())
@@ -172,7 +205,7 @@ class Masks(RuleBasedStateMachine):
         if not self.backups:
             return
         path, content = data.draw(st.sampled_from(self.backups))
-        if path.name == "highest":
+        if path.name in ("highest", "added"):
             return  # with the counter gone as well, an old state is as good as new: see store.py
         path.write_bytes(content)
 

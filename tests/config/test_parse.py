@@ -366,6 +366,36 @@ def test_all_shipped_configurations_are_tested(repository: Path) -> None:
         load(repository / "configs" / "devices" / f"{name}.toml")
 
 
+def test_files_that_are_not_named_lie_beside_the_configuration(tmp_path: Path) -> None:
+    text = CONFIG_WITHOUT_PATHS
+    config = parse(text, source="test", folder=str(tmp_path))
+    assert config.commands is not None
+    for path in (
+        config.outbox.path,
+        config.commands.number_file,
+        config.ledger.path,
+        config.trust.identity,
+    ):
+        assert Path(path).parent == tmp_path
+
+
+CONFIG_WITHOUT_PATHS = """
+[device]
+id = "unit-1"
+site = "s"
+camera = "cam0"
+[source]
+kind = "street"
+[exclusion]
+mask_store = "masks"
+[mqtt]
+host = "127.0.0.1"
+port = 1883
+[commands]
+city_keys = "city-keys"
+"""
+
+
 def test_load_resolves_paths_beside_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ from alpr_edge.trust.keys import PrivateKey
 CITY, OTHER = PrivateKey.generate(), PrivateKey.generate()
 TOPICS = Topics("cam-1", "city/alpr")
 RECORD = '{"a": "signed record"}'
+TRIANGLE = [[0.1, 0.1], [0.5, 0.1], [0.1, 0.5]]
 
 
 class Able:
@@ -56,6 +57,10 @@ class Able:
     def add_mask(self, record: bytes) -> str:
         self.done.append(record)
         return "ee" * 32
+
+    def add_polygon(self, command: bytes) -> str:
+        self.done.append(command)
+        return "dd" * 32
 
     def stop_reading(self, reason: str) -> None:
         self.done.append(reason)
@@ -126,6 +131,21 @@ def test_each_command_is_carried_out_once(bench: Bench) -> None:
         "status",
         "checkpoint",
     ]
+
+
+def test_a_bare_polygon_is_handed_on_with_the_signature_that_gives_it_its_right(
+    bench: Bench,
+) -> None:
+    more = {"polygon": TRIANGLE, "name": "clinic", "reason": "order 7"}
+    data = bench.signed(Command.ADD_MASK, arguments=more)
+    told = bench.ask(data)
+    assert (told["outcome"], told["result"]["masks"]) == ("done", "dd" * 32)
+    assert len(told["result"]["added"]) == 64
+    assert bench.able.done == [data]
+    for wrong in ({"polygon": TRIANGLE, "record": RECORD}, {"polygon": TRIANGLE, "holes": []}):
+        refused = bench.ask(bench.signed(Command.ADD_MASK, arguments=wrong))
+        assert refused["code"] == "delivery.command.malformed"
+    assert bench.able.done == [data]
 
 
 def test_a_request_that_comes_twice_gets_the_same_answer_and_runs_once(bench: Bench) -> None:
@@ -228,7 +248,7 @@ GOOD = command_payload(
         {"arguments": {}},
         {"arguments": {"record": ""}},
         {"arguments": {"record": [1]}},
-        {"arguments": {"name": "n", "polygon": [[0.1, 0.1], [0.5, 0.1], [0.3, 0.4]]}},
+        {"arguments": {"polygon": [[0.1, 0.1], [0.5, 0.1], [0.3, 0.4]], "remove": "left"}},
         {"arguments": {"record": RECORD, "replace": True}},
         {"arguments": {"record": "\u00e9"}},
         {"command": "status", "arguments": {"path": "/etc"}},
@@ -295,6 +315,7 @@ def test_what_a_device_cannot_do_is_said_with_a_stable_code(tmp_path: Path) -> N
         (Command.SELF_TEST, {}),
         (Command.CHECKPOINT, {}),
         (Command.ADD_MASK, {"record": RECORD}),
+        (Command.ADD_MASK, {"polygon": TRIANGLE}),
         (Command.STOP_READING, {"reason": "r"}),
     ):
         told = bench.ask(bench.signed(command, arguments=arguments))
@@ -313,7 +334,14 @@ def test_nothing_that_narrows_has_a_name() -> None:
         "stop-reading",
     }
     abilities = {name for name in vars(Abilities) if not name.startswith("_")}
-    assert abilities == {"status", "self_test", "checkpoint", "add_mask", "stop_reading"}
+    assert abilities == {
+        "status",
+        "self_test",
+        "checkpoint",
+        "add_mask",
+        "add_polygon",
+        "stop_reading",
+    }
 
 
 def test_stopping_is_kept_over_a_restart(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from alpr_edge.authority.record import MaskRecord, record_payload
 from alpr_edge.authority.rules import Unit
 from alpr_edge.capture.still import StillSource
+from alpr_edge.cli import main
 from alpr_edge.config.parse import parse
 from alpr_edge.delivery.clocks import SystemClocks
 from alpr_edge.delivery.commands import Command, command_payload
@@ -30,6 +31,7 @@ from alpr_edge.pipeline import StepResult
 from alpr_edge.service import Service
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import sign
+from alpr_edge.trust.key_files import save_private_key
 from alpr_edge.trust.keyring import Keyring
 from alpr_edge.trust.keys import PrivateKey
 from alpr_edge.types import Frame
@@ -132,13 +134,27 @@ def record(number: int, previous: str | None, *masks: ZonePolygon) -> bytes:
     return sign(DocumentType.MASK_RECORD, record_payload(made), CITY)
 
 
-def test_commands_reach_a_running_device(mosquitto: Any, tmp_path: Path) -> None:
+MAKE = ("ask", "add-mask", "--device", "unit-1")
+
+
+def told_by_tool(
+    folder: Path, port: int, words: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, Any]]:
+    """Exit status and answer of `alpr-edge command`."""
+    capsys.readouterr()
+    code = main(["command", *words, "--key", str(folder / "city.key"), "--port", str(port)])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_commands_reach_a_running_device(
+    mosquitto: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "city-keys").write_text(f"{CITY.public}\n")
     text = (
         '[device]\nid = "unit-1"\nsite = "s"\ncamera = "cam0"\n[source]\nkind = "street"\n'
         '[exclusion]\nmask_store = "masks"\n[outbox]\npath = "outbox.sqlite3"\n'
         f'[mqtt]\nhost = "127.0.0.1"\nport = {mosquitto.port}\n'
-        '[commands]\ncity_keys = "city-keys"\nnumber_file = "number"\n[ledger]\nenabled = false\n'
+        '[commands]\ncity_keys = "city-keys"\nnumber_file = "number"\n[ledger]\npublish = false\n'
         '[trust]\nrequire_signatures = false\ncity_keys = "city-keys"\n'
         '[clock]\naccept = "assumed"\n'
     )
@@ -149,9 +165,11 @@ def test_commands_reach_a_running_device(mosquitto: Any, tmp_path: Path) -> None
     ).state.records[-1]
 
     seen: list[tuple[bool, bool]] = []
+    middle_shown: list[bool] = []
 
     def observe(result: StepResult, _events: object) -> None:
         image = result.masked.image
+        middle_shown.append(bool(image[:, WIDTH // 2].any()))
         seen.append((bool(image[:, 2].any()), bool(image[:, -3].any())))
 
     def start() -> tuple[Service, threading.Thread]:
@@ -189,13 +207,29 @@ def test_commands_reach_a_running_device(mosquitto: Any, tmp_path: Path) -> None
         assert city.ask(Command.ADD_MASK, record=forged.decode())["outcome"] == "refused"
         assert [one.digest for one in store.load().state.records] == [added["result"]["mask"]]
 
+        # One region more, by nothing but the city's signature, and with the city's own tool.
+        save_private_key(tmp_path / "city.key", CITY)
+        corners = ["0.4,0.0", "0.6,0.0", "0.6,1.0", "0.4,1.0"]
+        middle = (*MAKE, "--polygon", *corners, "--name", "clinic", "--reason", "a new clinic")
+        code, answer = told_by_tool(tmp_path, mosquitto.port, middle, capsys)
+        assert (code, answer["outcome"]) == (0, "done")
+        behind = len(seen)
+        eventually(lambda: len(seen) > behind + 2)
+        assert not any(middle_shown[behind + 1 :])
+        (addition,) = store.load().state.additions
+        assert answer["result"]["added"] == addition.digest
+        # Its number counted before that of the next request, which is made from the clock as well.
+        city.number = addition.number
+
         # The masks outlive the service; a number that counted does so no more, either.
         service.stop()
         running.join(WITHIN_S)
         seen.clear()
+        middle_shown.clear()
         service, running = start()
         eventually(lambda: seen)
         assert set(seen) == {(False, False)}
+        assert not any(middle_shown)
         again = city.send(status)
         assert (again["outcome"], again["code"]) == ("refused", "delivery.command.replayed")
 
@@ -205,6 +239,15 @@ def test_commands_reach_a_running_device(mosquitto: Any, tmp_path: Path) -> None
         assert not running.is_alive()
         with pytest.raises(ExclusionError, match="stop"):
             start()
+        # What the commands did to the masks is on record, by whose word, and why.
+        capsys.readouterr()
+        assert main(["ledger", "show", str(tmp_path / "ledger"), "--kind", "mask_change"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        changes = [json.loads(line)["body"] for line in lines]
+        assert [one["narrowed"] for one in changes] == [None, False, False]
+        digests = [first.digest, added["result"]["mask"], addition.digest]
+        assert [one["order"] for one in changes] == digests
+        assert changes[-1]["reason"] == "a new clinic"
     finally:
         service.stop()
         running.join(WITHIN_S)

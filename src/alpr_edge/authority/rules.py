@@ -15,16 +15,19 @@ Guarantee N6. States and moves, as `store` keeps them:
 3. Without a record nothing is read, which protects everything: the first record, and the first one
    after a damage, narrows and needs two people or the city.
 4. Numbers only grow, also over records that were never confirmed: none is ever taken twice.
-5. A record names the one that it was made against: two technicians cannot undo each other unseen.
+5. A polygon that the city adds by a command (`addition`) is in force beside the records. It goes
+   when a record that covers it comes, or when a narrower one is confirmed that came after it.
+6. A record names the one that it was made against: two technicians cannot undo each other unseen.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from alpr_edge.authority.addition import Addition
 from alpr_edge.authority.record import SIGNING_ROLES, MaskRecord, SignedRecord
 from alpr_edge.errors import Expired, Rollback, TrustError
 from alpr_edge.exclusion.compare import Change, compare, union
@@ -34,6 +37,8 @@ from alpr_edge.zone_set import ZoneSet
 
 MAX_IN_FORCE: Final = 8
 """Records that may wait for confirmation one upon the other."""
+MAX_ADDITIONS: Final = 64
+"""Polygons of the city beside the records; then it is time for a record."""
 
 
 class Authority(StrEnum):
@@ -53,11 +58,15 @@ class State:
         confirm_before: the last record is pending until then; `None`: it is confirmed, or its time
             ran out.
         highest: the highest number that was ever here.
+        additions: polygons of the city that are in force beside the records.
+        added: the highest number of an addition that was ever here.
     """
 
     records: tuple[SignedRecord, ...] = ()
     confirm_before: datetime | None = None
     highest: int = 0
+    additions: tuple[Addition, ...] = ()
+    added: int = 0
 
     @property
     def newest(self) -> SignedRecord | None:
@@ -67,7 +76,10 @@ class State:
     @property
     def zones(self) -> ZoneSet | None:
         """What is protected now; `None`: everything, for nothing may be read."""
-        return union([one.record.zones for one in self.records]) if self.records else None
+        if not self.records:
+            return None
+        added = [one.zones for one in self.additions]
+        return union([one.record.zones for one in self.records] + added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +156,20 @@ def plan_commit(
     change, narrowings = _compare(state, record, unit)
     authority = _authority(new, keyring, narrowings)
     if not state.records or not narrowings:
-        return Plan(State((new,), None, record.number), authority, change, narrowings)
+        after = State((new,), None, record.number, added=state.added)
+        return Plan(after, authority, change, narrowings)
     if len(state.records) >= MAX_IN_FORCE:
         raise TrustError(
             f"{len(state.records)} records wait for confirmation one upon the other",
             code="authority.unconfirmed",
             hint="commit and confirm one that covers them all, or that the city signed",
         )
-    after = State((*state.records, new), confirm_before, record.number)
+    after = replace(
+        state,
+        records=(*state.records, new),
+        confirm_before=confirm_before,
+        highest=record.number,
+    )
     return Plan(after, authority, change, narrowings)
 
 
@@ -174,7 +192,33 @@ def confirm(state: State, now: datetime) -> State:
             code="authority.too_late",
             hint="sign the record again with a new number and commit it",
         )
-    return State((state.newest,), None, state.highest)
+    # What was added since then was not before those who signed.
+    later = tuple(one for one in state.additions if one.after >= state.newest.record.number)
+    return State((state.newest,), None, state.highest, later, state.added)
+
+
+def add(state: State, new: Addition) -> State:
+    """What is in force with a polygon of the city as well.
+
+    Raises:
+        Rollback: `trust.rollback`.
+        TrustError: `authority.nothing_in_force` or `authority.too_many_additions`.
+    """
+    if state.newest is None:
+        raise TrustError(
+            "there is no mask record in force that a polygon could be added to: nothing is read",
+            code="authority.nothing_in_force",
+            hint="commit a record at the unit: `alpr-edge masks commit`",
+        )
+    check_number("addition", new.number, state.added)
+    if len(state.additions) >= MAX_ADDITIONS:
+        raise TrustError(
+            f"{len(state.additions)} polygons were added already",
+            code="authority.too_many_additions",
+            hint="commit a mask record that covers them",
+        )
+    new = replace(new, after=state.newest.record.number)
+    return replace(state, additions=(*state.additions, new), added=new.number)
 
 
 def _compare(state: State, record: MaskRecord, unit: Unit) -> tuple[Change | None, tuple[str, ...]]:

@@ -1,6 +1,8 @@
 """Edge: the masks in force, on a disk that may fail at any moment.
 
     FOLDER/records/000003-1a2b3c4d5e6f.json    every record that was ever committed, as it came
+    FOLDER/additions/1764000000000-….json      every polygon that the city added, as it came
+    FOLDER/added                               the highest number of those, again
     FOLDER/state.json                          what is in force; signed by the unit's own key
     FOLDER/highest                             the highest number, again
     FOLDER/lock                                one writer at a time
@@ -28,12 +30,13 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from alpr_edge.authority.addition import Addition, open_addition, parse_addition
 from alpr_edge.authority.counter import Counter
 from alpr_edge.authority.record import (
     SIGNING_ROLES,
@@ -41,7 +44,7 @@ from alpr_edge.authority.record import (
     open_record,
     parse_record,
 )
-from alpr_edge.authority.rules import Plan, State, Unit, confirm, plan_commit
+from alpr_edge.authority.rules import Plan, State, Unit, add, confirm, plan_commit
 from alpr_edge.config.files import FileTrouble, read_regular_file
 from alpr_edge.errors import AlprEdgeError, Rollback, TrustError
 from alpr_edge.trust.checks import format_time, parse_time
@@ -49,11 +52,13 @@ from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.durable_file import write_durably
 from alpr_edge.trust.envelope import MAX_ENVELOPE_BYTES, read_unverified, sign, verify
 from alpr_edge.trust.keyring import Keyring
-from alpr_edge.trust.keys import PrivateKey
+from alpr_edge.trust.keys import PrivateKey, PublicKey
 
 _NAME: Final = re.compile(r"(\d{6,16})-[0-9a-f]{12}\.json")
 Write = Callable[[Path, bytes], None]
 CITY: Final = "city"
+_HIGHEST: Final = "highest"
+_ADDED: Final = "added"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,8 @@ class MaskStore:
     def _load(self) -> tuple[Loaded, bool]:
         """What is in force, and whether the counter is still to be raised for it."""
         highest, least = self._highest(), self._least()
-        empty = State(highest=max(highest, least))
+        added = self._counted(_ADDED)
+        empty = State(highest=max(highest, least), added=added)
         data = read_regular_file(self._state_file, limit_bytes=MAX_ENVELOPE_BYTES)
         if isinstance(data, FileTrouble):
             never = data.detail == "does not exist" and empty.highest == 0
@@ -162,13 +168,13 @@ class MaskStore:
         except (KeyError, TypeError, ValueError):
             # Signed by this unit, but not by this version of the software.
             return Loaded(empty, "state.json is of another version"), False
-        if state.highest < self._counted():
+        if state.highest < self._counted(_HIGHEST) or state.added < added:
             return Loaded(empty, "state.json is older than what has been here", persons), False
         if state.highest < least:
             detail = f"the masks were put back: number {least} has been in force here"
             return Loaded(empty, detail, persons), False
         self._seen = state.highest
-        return Loaded(State(state.records, state.confirm_before, highest), "", persons), behind
+        return Loaded(replace(state, highest=highest), "", persons), behind
 
     def _least(self) -> int:
         if self._seen is None:
@@ -237,6 +243,31 @@ class MaskStore:
             self._save(plan.state, max(loaded.persons, keyring.number))
         self._changed(MaskMove(before, plan.state, new, _people(new, keyring)))
         return plan
+
+    def add(self, data: bytes, city: Sequence[PublicKey]) -> State:
+        """Join a polygon that the city ordered to what is in force.
+
+        Args:
+            data: the city's signed command, which must have been judged: it is kept as it came.
+            city: the city's keys.
+
+        Raises:
+            TrustError: as `addition.open_addition` and `rules.add`; nothing has changed.
+            OSError: the disk failed; the old state or the new one is there.
+        """
+        with self._locked():
+            loaded, _ = self._load()
+            before = loaded.state
+            state = add(before, new := open_addition(data, city))
+            self._additions.mkdir(exist_ok=True)
+            self._write(self._addition_file(new.number, new.digest), data)
+            self._save(state, loaded.persons)
+        newest = state.records[-1]
+        told = replace(newest.record, reason=new.reason)
+        self._changed(
+            MaskMove(before, state, replace(newest, record=told, digest=new.digest), (CITY,))
+        )
+        return state
 
     def plan(
         self,
@@ -316,6 +347,13 @@ class MaskStore:
         return self._folder / "records"
 
     @property
+    def _additions(self) -> Path:
+        return self._folder / "additions"
+
+    def _addition_file(self, number: int, digest: str) -> Path:
+        return self._additions / f"{number:013d}-{digest[:12]}.json"
+
+    @property
     def _state_file(self) -> Path:
         return self._folder / "state.json"
 
@@ -330,13 +368,20 @@ class MaskStore:
             "highest": state.highest,
             "persons": persons,
         }
+        if state.added:
+            payload |= {
+                "additions": [[one.number, one.digest, one.after] for one in state.additions],
+                "added": state.added,
+            }
         if counter is not None:
             # State first, then counter: a power cut in between leaves a state that `load` takes.
             payload["counter"] = (counter.count() or counter.raise_count()) + 1
         self._write(self._state_file, sign(DocumentType.MASK_STATE, payload, self._key))
         if counter is not None:
             counter.raise_count()
-        self._write(self._folder / "highest", b"%d\n" % state.highest)
+        self._write(self._folder / _HIGHEST, b"%d\n" % state.highest)
+        if state.added:
+            self._write(self._folder / _ADDED, b"%d\n" % state.added)
         self._seen = max(self._least(), state.highest)
 
     def _state(self, payload: dict[str, Any]) -> State:
@@ -346,7 +391,19 @@ class MaskStore:
             tuple(self._record(number, digest) for number, digest in payload["records"]),
             None if before is None else parse_time(before, "confirm_before"),
             payload["highest"],
+            tuple(self._addition(*one) for one in payload.get("additions", ())),
+            payload.get("added", 0),
         )
+
+    def _addition(self, number: int, digest: str, after: int) -> Addition:
+        path = self._addition_file(number, digest)
+        data = read_regular_file(path, limit_bytes=MAX_ENVELOPE_BYTES)
+        if isinstance(data, FileTrouble):
+            raise _damaged(f"the addition {path.name} {data.detail}")
+        found = read_unverified(data, DocumentType.COMMAND)
+        if found.digest != digest:
+            raise _damaged(f"the addition {path.name} is not the one that was ordered")
+        return parse_addition(found.payload, digest, data, after)
 
     def _record(self, number: int, digest: str) -> SignedRecord:
         path = self._records / f"{number:06d}-{digest[:12]}.json"
@@ -358,14 +415,14 @@ class MaskStore:
             raise _damaged(f"the record {path.name} is not the one that was committed")
         return SignedRecord(parse_record(found.payload), digest, (), data)
 
-    def _counted(self) -> int:
-        data = read_regular_file(self._folder / "highest", limit_bytes=32)
+    def _counted(self, name: str) -> int:
+        data = read_regular_file(self._folder / name, limit_bytes=32)
         text = b"" if isinstance(data, FileTrouble) else data.strip()
         return int(text) if text.isdigit() else 0
 
     def _highest(self) -> int:
         """Over all that is there: a commit that a power cut ended uses its number up, too."""
-        highest = max([self._counted(), *(number for number, _ in self.history())])
+        highest = max([self._counted(_HIGHEST), *(number for number, _ in self.history())])
         with contextlib.suppress(AlprEdgeError, OSError):
             data = read_regular_file(self._state_file, limit_bytes=MAX_ENVELOPE_BYTES)
             if not isinstance(data, FileTrouble):

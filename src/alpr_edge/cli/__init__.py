@@ -25,6 +25,7 @@ examples:
   alpr-edge masks check masks.json --against old.json
   alpr-edge console --port /dev/ttyGS0          a technician's serial line
   alpr-edge status --config /etc/alpr-edge/device.toml
+  alpr-edge command ask status --device cam-0001 --key city.key
   alpr-edge completion bash > ~/.local/share/bash-completion/completions/alpr-edge
 """
 
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; imports no model and no camera code."""
     import alpr_edge.cli.attest as attest
     import alpr_edge.cli.calibrate as calibrate
+    import alpr_edge.cli.command as command
     import alpr_edge.cli.commission as commission
     import alpr_edge.cli.config as config
     import alpr_edge.cli.console as console
@@ -59,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (
         read, run, demo, config, models, ledger, calibrate, premises, placement, commission,
-        reference, receipts, attest, masks, keys, status, console,
+        reference, receipts, command, attest, masks, keys, status, console,
     ):  # fmt: skip
         module.register(commands)
     shell = commands.add_parser(

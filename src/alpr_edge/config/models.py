@@ -373,7 +373,7 @@ class Mqtt(Section):
 class Outbox(Section):
     """[outbox]: reads that wait for the broker."""
 
-    path: PathField = FilePath("outbox.sqlite3")
+    path: PathField = Field("outbox.sqlite3", validate_default=True)
     """The SQLite file."""
     max_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     """Rows; beyond, the oldest goes first, counted."""
@@ -406,7 +406,7 @@ class Commands(Section):
 
     city_keys: PathField
     """File with the city's public keys: only requests that one of them signed count."""
-    number_file: PathField = FilePath("commands.number")
+    number_file: PathField = Field("commands.number", validate_default=True)
     """Keeps the number of the last request that counted, so that none counts twice."""
 
 
@@ -528,11 +528,11 @@ class DeviceConfig(Section):
     recogniser: Recogniser = Recogniser()
     models: Models = Models()
     tracker: Tracker = Tracker()
-    outbox: Outbox = Outbox()
+    # Validated like a written section, so that its paths are relative to the file's folder.
+    outbox: Outbox = Field({}, validate_default=True)
     health: Health = Health()
     commands: Commands | None = None
     usage: Usage = Usage()
-    # Validated like a written section, so that its paths are relative to the file's folder.
     ledger: Ledger = Field({}, validate_default=True)
     sentry: Sentry = Sentry()
     trust: Trust = Field({}, validate_default=True)

@@ -21,6 +21,7 @@ class DeviceAbilities:
         stop_order: keeps the order to stop.
         checkpoint: gives the ledger's latest signed checkpoint; may raise `NotAvailable`.
         add_mask: commits a signed mask record that only widens; gives its digest.
+        add_polygon: joins the polygon of a signed command to the masks; gives their digest.
     """
 
     def __init__(
@@ -29,9 +30,10 @@ class DeviceAbilities:
         *,
         checkpoint: Callable[[], dict[str, Any]] | None = None,
         add_mask: Callable[[bytes], str] | None = None,
+        add_polygon: Callable[[bytes], str] | None = None,
     ) -> None:
         self._stop_order = stop_order
-        self._checkpoint, self._add_mask = checkpoint, add_mask
+        self._checkpoint, self._add_mask, self._add_polygon = checkpoint, add_mask, add_polygon
         self._health: Callable[[], wire.State] | None = None
         self._stop: Callable[[], None] | None = None
         self._test: Callable[[], bool] | None = None
@@ -76,6 +78,12 @@ class DeviceAbilities:
         if self._add_mask is None:
             raise NotAvailable
         return self._add_mask(record)
+
+    def add_polygon(self, command: bytes) -> str:
+        """Join a polygon to the masks; the function given can only widen."""
+        if self._add_polygon is None:
+            raise NotAvailable
+        return self._add_polygon(command)
 
     def stop_reading(self, reason: str) -> None:
         """Stop first, then keep the order."""

@@ -4,6 +4,10 @@
      "not_before": "2026-11-24T08:00:00Z", "not_after": "2026-11-24T08:10:00Z",
      "arguments": {"record": "…a signed mask record, as text…"}}
 
+or, to add one region to whatever is in force,
+
+     "arguments": {"polygon": [[0.1, 0.2], …], "name": "clinic", "reason": "order 4711"}}
+
 in an envelope (`trust.envelope`, kind `command`) that a key of the city signed.
 
 Rules:
@@ -81,6 +85,8 @@ class Asked:
     Attributes:
         note: the reason for stopping.
         record: of `ADD_MASK`: a mask record in its own envelope, not looked at yet.
+        polygon: of `ADD_MASK` without a record: this request itself, whose polygon is not looked at
+            yet either.
     """
 
     number: int
@@ -90,6 +96,7 @@ class Asked:
     digest: str
     note: str = ""
     record: bytes = b""
+    polygon: bytes = b""
 
 
 def hear(data: bytes, device_id: str, city: Sequence[PublicKey]) -> Asked:
@@ -112,7 +119,7 @@ def hear(data: bytes, device_id: str, city: Sequence[PublicKey]) -> Asked:
     if type(number) is not int or not 0 < number <= MAX_NUMBER:
         raise RefusedCommand("delivery.command.malformed")
     try:
-        return _asked(payload, number, signed.digest)
+        return _asked(payload, number, signed.digest, data)
     except (TypeError, ValueError, OverflowError):
         raise RefusedCommand("delivery.command.malformed", number) from None
 
@@ -154,7 +161,7 @@ def command_payload(
     }
 
 
-def _asked(payload: dict[str, Any], number: int, digest: str) -> Asked:
+def _asked(payload: dict[str, Any], number: int, digest: str, data: bytes) -> Asked:
     if set(payload) - _FIELDS:
         raise ValueError("unknown fields")
     command = Command(payload["command"]) if isinstance(payload.get("command"), str) else None
@@ -167,6 +174,10 @@ def _asked(payload: dict[str, Any], number: int, digest: str) -> Asked:
     if not isinstance(arguments, dict):
         raise TypeError("arguments must be an object")
     known = {Command.ADD_MASK: {"record"}, Command.STOP_READING: {"reason"}}
+    if command is Command.ADD_MASK and "polygon" in arguments:
+        if set(arguments) - {"polygon", "name", "reason"}:
+            raise ValueError("unknown arguments")
+        return Asked(number, command, begin, end, digest, polygon=data)
     if set(arguments) != known.get(command, set()):
         raise ValueError("unknown or missing arguments")
     record = _record(arguments["record"]) if command is Command.ADD_MASK else b""

@@ -73,6 +73,17 @@ class Abilities(Protocol):
         """
         ...
 
+    def add_polygon(self, command: bytes) -> str:
+        """Join the polygon of the city's signed command to what is protected now.
+
+        Returns:
+            The digest of what is in force then.
+
+        Raises:
+            TrustError: it is no polygon, or there is nothing to add it to; nothing has changed.
+        """
+        ...
+
     def stop_reading(self, reason: str) -> None:
         """Read nothing more until somebody at the device starts it again."""
         ...
@@ -94,6 +105,10 @@ class NoAbilities:
         raise NotAvailable
 
     def add_mask(self, record: bytes) -> str:
+        """Not available."""
+        raise NotAvailable
+
+    def add_polygon(self, command: bytes) -> str:
         """Not available."""
         raise NotAvailable
 
@@ -178,6 +193,8 @@ class Desk:
                     result = able.self_test()
                 case Command.CHECKPOINT:
                     result = able.checkpoint()
+                case Command.ADD_MASK if asked.polygon:
+                    result = {"added": asked.digest, "masks": able.add_polygon(asked.polygon)}
                 case Command.ADD_MASK:
                     result = {"mask": able.add_mask(asked.record)}
                 case Command.STOP_READING:

@@ -175,13 +175,18 @@ class Where:
 
 
 class ReceiptService:
-    """Subscribes, stores, answers."""
+    """Subscribes, stores, answers.
+
+    Attributes:
+        subscribed: the broker has taken the subscription; from then on it keeps reads for us.
+    """
 
     def __init__(self, where: Where, store: ReadStore) -> None:
         self._where, self._store = where, store
         # Bounded by the protocol: the broker sends no more than it may have unacknowledged.
         self._arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
         self._stopping = threading.Event()
+        self.subscribed = False
         self.stored = self.repeated = self.unreadable = 0
         self._client = self._make_client()
 
@@ -265,6 +270,7 @@ class ReceiptService:
         if where.tls is not None:
             client.tls_set_context(where.tls.context())
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
@@ -276,6 +282,14 @@ class ReceiptService:
         else:
             prefix = self._where.prefix
             client.subscribe([(f"{prefix}/+/reads", 1), (f"{prefix}/+/onvif-ej/#", 1)])
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[Any], *_: Any
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            _log.error("broker refuses", extra={"code": "delivery.receipts.broker"})
+        else:
+            self.subscribed = True
 
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)

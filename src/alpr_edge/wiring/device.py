@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import alpr_edge
+from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.errors import AlprEdgeError, ExclusionError, InferenceError, TrustError
 from alpr_edge.exclusion.interlock import PASSING, MaskState, SceneState, SelfTest, StopReason
 from alpr_edge.pipeline import Pipeline, StepResult
@@ -138,6 +139,7 @@ def _make_service(
         stop_order,
         checkpoint=None if kit is None else lambda: _checkpoint(kit),
         add_mask=_mask_adder(config, check),
+        add_polygon=_polygon_adder(config, check),
     )
     recorder = None if kit is None else kit.recorder
     courier = make_courier(
@@ -287,14 +289,38 @@ def _mask_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes]
         try:
             plan = store.commit(data, ring, unit, confirm_before=now, now=now, only_wider=True)
         except OSError as err:
-            raise ExclusionError(
-                f"the mask record cannot be kept: {err.strerror}",
-                code="authority.store.disk",
-                hint="look at the disk; the old masks or the new ones are in force",
-            ) from err
+            raise _not_kept(err) from err
         return plan.state.records[-1].digest
 
     return add
+
+
+def _polygon_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes], str] | None:
+    """Joins a polygon of the city to what is in force; None where masks are not signed."""
+    from alpr_edge.trust.key_files import load_public_keys
+
+    where = CITY_KEYS if check.anchored else config.trust.city_keys
+    if config.exclusion.mask_store is None or where is None:
+        return None
+    store = make_mask_store(config)
+
+    def add(data: bytes) -> str:
+        try:
+            state = store.add(data, load_public_keys(where))
+        except OSError as err:
+            raise _not_kept(err) from err
+        assert state.zones is not None
+        return mask_digest(state.zones)
+
+    return add
+
+
+def _not_kept(err: OSError) -> ExclusionError:
+    return ExclusionError(
+        f"the masks cannot be kept: {err.strerror}",
+        code="authority.store.disk",
+        hint="look at the disk; the old masks or the new ones are in force",
+    )
 
 
 def _begin_ledger(kit: LedgerKit, started: Started, guard: Guard, health: Health) -> None:
