@@ -57,6 +57,7 @@ lint: $(STAMP) ## the static checks; writes nothing
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/error_codes.py --check
 	$(BIN)/python scripts/messages.py --check
+	$(BIN)/python scripts/console_commands.py --check
 
 check: lint test ## all of it: the static checks, then the tests
 
@@ -65,6 +66,7 @@ fix: $(STAMP) ## format, repair what ruff can, write docs/errors.md anew
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/python scripts/error_codes.py --write
 	$(BIN)/python scripts/messages.py --write
+	$(BIN)/python scripts/console_commands.py --write
 
 # With --photos the peers run too, in an environment of their own.
 bench: $(STAMP) $(if $(findstring --photos,$(ARGS)),.venv-bench/.set-up) ## milliseconds, start-up, memory; with ARGS="--photos DIR --labels FILE.jsonl" beside RapidOCR

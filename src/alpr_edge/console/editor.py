@@ -1,7 +1,7 @@
 """One line being typed: bytes in, echo out. Pure.
 
 It sends printable text, backspaces, spaces, a bell and line ends, and never an escape sequence, so
-that any terminal shows it right; a key at the end of a line costs one byte of echo (ADR 0021). It
+that any terminal shows it right; a key at the end of a line costs one byte of echo (ADR 0023). It
 understands the arrow keys of VT100 and their kin, and Emacs' control keys save Ctrl-D and Ctrl-F,
 which are not used here because frames of the machine channel may begin with them.
 

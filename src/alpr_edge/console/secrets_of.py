@@ -8,7 +8,7 @@
 - A person's key is PKCS #8, sealed by a passphrase that Argon2id makes of the password: whoever
   takes the disk must guess the password at that cost, for the key as for the hash.
 
-Source of all primitives: the `cryptography` library, which the device has anyway (ADR 0022).
+Source of all primitives: the `cryptography` library, which the device has anyway (ADR 0024).
 """
 
 from __future__ import annotations

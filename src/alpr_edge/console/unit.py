@@ -44,7 +44,7 @@ from alpr_edge.ledger.note import parse_checkpoint, parse_note
 from alpr_edge.ledger.telling import Asked, By, Tells
 from alpr_edge.placement.camera_file import camera_values
 from alpr_edge.placement.session import CalibrationSession
-from alpr_edge.trust.checks import format_time
+from alpr_edge.trust.checks import check_number, format_time
 from alpr_edge.trust.device_identity import KEY_FILE, device_key
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.durable_file import sync_folder, write_durably
@@ -505,6 +505,15 @@ class RealUnit:
                 hint="alpr-edge config sign; push FILE and FILE.sig",
             )
         payload = verify_file(signature, data, DocumentType.CONFIG, self._ring().city)
+        known = read_regular_file(
+            Path(self._config.trust.identity) / "config.number", limit_bytes=32
+        )
+        text = b"" if isinstance(known, FileTrouble) else known.strip()
+        number = payload.get("number")
+        highest = int(text) if text.isdigit() else 0
+        if isinstance(number, int) and number != highest:
+            # The unit would refuse it at the next start (`watch.check_config_signature`).
+            check_number("configuration", number, highest)
         try:
             write_durably(path, data)
             write_durably(path.with_name(path.name + ".sig"), signature)

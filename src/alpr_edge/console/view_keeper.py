@@ -32,7 +32,7 @@ from alpr_edge.exclusion.zones import Zones
 from alpr_edge.trust.checks import format_time
 from alpr_edge.types import Image, Sighting
 
-KEPT: Final = 5
+KEPT: Final = 3
 EVERY_S: Final = 1.0
 WIDEST_PX: Final = 640
 UNSEEN_PX: Final = 256
