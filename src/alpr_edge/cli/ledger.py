@@ -186,7 +186,8 @@ def _prove(log: Any, entry: int, size: int) -> dict[str, Any]:
     full = log.full_bundles()
     tail = log.tail(full)
     index, place = divmod(entry, WIDTH)
-    data = tail[place] if index >= full else decode_bundle(log.bundle(index) or b"")[place]
+    sealed = decode_bundle(log.bundle(index) or b"") if index < full else []
+    data = sealed[place] if index < full else tail[entry - full * WIDTH]
     hashes = inclusion_proof(TileHashes(log, full, tail), entry, head.size)
     root = check_inclusion(leaf_hash(data), entry, head.size, hashes)
     return {

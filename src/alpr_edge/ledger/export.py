@@ -15,8 +15,9 @@ from pathlib import Path
 
 from alpr_edge.errors import AuditError
 from alpr_edge.ledger.files import CHECKPOINT, CHECKPOINTS, LedgerFolder, TileHashes, translate
+from alpr_edge.ledger.merkle import leaf_hash
 from alpr_edge.ledger.note import parse_checkpoint, parse_note
-from alpr_edge.ledger.tiles import WIDTH, encode_bundle, partial_tiles, tile_path
+from alpr_edge.ledger.tiles import WIDTH, decode_bundle, encode_bundle, partial_tiles, tile_path
 
 _NAME = re.compile(
     r"checkpoints?|tile/(entries|\d{1,2})(/x\d{3})*/\d{3}(\.p/([1-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]))?"
@@ -73,18 +74,18 @@ def _copy(source: Path, destination: Path) -> int:
     full = head.size // WIDTH
     try:
         destination.mkdir(parents=True, mode=0o700)
-        shutil.copytree(source / "tile", destination / "tile") if full else None
+        if (source / "tile").is_dir():
+            shutil.copytree(source / "tile", destination / "tile")
     except OSError as err:
         raise translate(err, destination) from err
+    _seal_rest(old, new, full)
     # The log may have grown meanwhile: what the checkpoint does not sign is left out.
     rest = head.size - full * WIDTH
     grown = old.bundle(full)
-    from alpr_edge.ledger.tiles import decode_bundle
-
     entries = decode_bundle(grown)[:rest] if grown is not None else list(old.tail(full)[:rest])
     if rest:
         new.write(tile_path("entries", full, rest), encode_bundle(entries))
-    hashes = TileHashes(old, full, entries)
+    hashes = TileHashes(new, full, entries)
     for level, index, width in partial_tiles(head.size):
         nodes = [hashes.node(8 * level, index * WIDTH + at) for at in range(width)]
         new.write(tile_path(level, index, width), b"".join(nodes))
@@ -95,6 +96,20 @@ def _copy(source: Path, destination: Path) -> int:
     new.write(CHECKPOINTS, b"".join(one + b"\n" for one in kept))
     new.write(CHECKPOINT, note)
     return head.size
+
+
+def _seal_rest(old: LedgerFolder, new: LedgerFolder, full: int) -> None:
+    """Make the bundles that a killed process had signed but not sealed."""
+    sealed = new.full_bundles()
+    if sealed >= full:
+        return
+    tail = old.tail(sealed)
+    for index in range(sealed, full):
+        entries = tail[(index - sealed) * WIDTH :][:WIDTH]
+        if len(entries) < WIDTH:
+            return
+        new.write(tile_path("entries", index), encode_bundle(entries))
+        new.write(tile_path(0, index), b"".join(leaf_hash(one) for one in entries))
 
 
 def _pack(folder: Path, destination: Path) -> None:

@@ -175,19 +175,33 @@ class LedgerFolder:
         raw = self.read(JOURNAL)
         if raw is not None:
             journal = parse_journal(raw)
-            if journal is None or journal.first > index * WIDTH:
+            if journal is not None and journal.first <= index * WIDTH:
+                return journal.entries[index * WIDTH - journal.first :]
+            # The live log has sealed some of them since the caller counted.
+            sealed = [] if journal is None else self._between(index, journal.first)
+            if journal is None or not sealed:
                 raise AuditError(
                     f"the journal {self.path / JOURNAL} does not follow the tiles",
                     code="ledger.journal.damaged",
                     hint="start the device; it sets a damaged log aside and says so",
                 )
-            return journal.entries[index * WIDTH - journal.first :]
+            return (*sealed, *journal.entries)
         folder = self.path / (tile_path("entries", index) + ".p")
         widths = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
         if not widths:
             return ()
         raw = self.read(tile_path("entries", index, max(widths)))
         return tuple(decode_bundle(raw or b""))
+
+    def _between(self, index: int, first: int) -> list[bytes]:
+        """The entries of the full bundles from `index` up to entry `first`; none if one lacks."""
+        found: list[bytes] = []
+        for one in range(index, first // WIDTH):
+            entries = decode_bundle(self.bundle(one) or b"")
+            if len(entries) != WIDTH:
+                return []
+            found += entries
+        return found if not first % WIDTH else []
 
     def tile(self, level: int, index: int) -> bytes | None:
         """A full hash tile's bytes."""

@@ -61,13 +61,18 @@ class Damage:
     last_boot: int
 
 
-def open_log(folder: LedgerFolder, origin: str, keys: Sequence[VerifierKey]) -> Opened | Damage:
+def open_log(
+    folder: LedgerFolder, origin: str, keys: Sequence[VerifierKey], *, heal: bool = True
+) -> Opened | Damage:
     """Read a log as far as it goes and hold it against its newest checkpoint.
+
+    Args:
+        heal: make lost leaf tiles again; without it nothing is written.
 
     Raises:
         AuditError: the folder cannot be read at all (`ledger.file.*`).
     """
-    healed = _heal(folder)
+    healed = _heal(folder) if heal else ()
     full = folder.full_bundles()
     raw = folder.read(JOURNAL)
     journal = parse_journal(raw) if raw is not None else Journal(full * WIDTH, (), 0, 0)

@@ -309,6 +309,8 @@ class Ledger:
             _set_aside(path)
             origin = self._origin(path)
             found = Opened(Frontier(), (), None, None, 0, None)
+        elif not found.sealed.size and not found.tail and found.head is None:
+            damage = self._left_behind(path)
         self._origin_now = origin
         self._sealed, self._tail = found.sealed, list(found.tail)
         self._tail_first = found.sealed.size
@@ -336,6 +338,16 @@ class Ledger:
         if found.torn_bytes:
             self.append(Recovered(size=self._size, torn_bytes=found.torn_bytes))
             _log.warning("the ledger's end was torn", extra={"code": "ledger.torn"})
+
+    def _left_behind(self, path: Path) -> Damage | None:
+        """The damage of a log that was set aside by a process that was killed before it said so."""
+        number = len(list(path.parent.glob(f"{path.name}.damaged-*")))
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+        if not number or not aside.is_dir():
+            return None
+        origin = f"{self._identity.name}/ledger/{number}"
+        found = open_log(LedgerFolder(aside), origin, self._identity.keys, heal=False)
+        return found if isinstance(found, Damage) else None
 
     def _origin(self, path: Path) -> str:
         generation = 1 + len(list(path.parent.glob(f"{path.name}.damaged-*")))

@@ -192,7 +192,7 @@ class _Check:
         for one in [head, *kept, *brought]:
             if one is not None:
                 self._wanted.setdefault(one.size, one.root)
-        full = max(self._log.bundles(), (head.size if head else 0) // WIDTH)
+        full = self._full(head)
         for index in range(full):
             self._bundle(index)
             if index % 64 == 0:
@@ -207,6 +207,18 @@ class _Check:
         ]:
             self._note("ledger.checkpoints.gap", 0, 0, "kept checkpoints are missing or doubled")
         return verdict
+
+    def _full(self, head: Checkpoint | None) -> int:
+        """How many bundles there are, or should be.
+
+        What was signed but not sealed when a process was killed is in the tail, whole bundles.
+        """
+        there, signed = self._log.bundles(), head.size if head else 0
+        try:
+            reaches = there * WIDTH + len(self._log.tail(there))
+        except AuditError:
+            reaches = 0
+        return there if reaches >= signed else max(there, signed // WIDTH)
 
     # --- checkpoints -------------------------------------------------------------------------
 
