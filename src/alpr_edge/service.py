@@ -98,8 +98,13 @@ class Judge(Protocol):
         ...
 
     @property
+    def basis(self) -> str:
+        """Names register and commissioning that the last verdict was about."""
+        ...
+
+    @property
     def is_outdated(self) -> bool:
-        """Whether other masks have come into force since that verdict."""
+        """Whether other masks or another place have come into force since that verdict."""
         ...
 
     def judge(self, frame_px: tuple[int, int] | None) -> Verdict: ...
@@ -126,6 +131,7 @@ class Service:
             masks or the size have changed.
         exit_on_stop: a verdict against reading ends the run (exit status 3), unless it will pass.
         courier: takes events; started and closed here.
+        provenance: where reads come from; `located` adds what may change while it runs.
         min_confidence: weaker reads are dropped as `WEAK_READ`.
         observer: sees every step, for the demo's view.
         metrics_port: serves Prometheus text on 127.0.0.1; 0 for none.
@@ -152,7 +158,10 @@ class Service:
         ledger_position: Callable[[], LedgerPosition | None] = lambda: None,
         exit_on_stop: bool = True,
         beside: tuple[Beside, ...] = (),
+        located: Callable[[Provenance], Provenance] = lambda provenance: provenance,
     ) -> None:
+        self._located = located
+        self._basis = ""
         self._ledger_position = ledger_position
         self._source = source
         self._guard = guard
@@ -241,6 +250,7 @@ class Service:
         if self._pipeline is None or self._size_px != (width, height) or self._is_outdated():
             self._abandon()
             self._pipeline, self._size_px = self._make_pipeline((width, height)), (width, height)
+            self._basis = self._guard.basis
         try:
             result = self._pipeline.step(frame)
         except InferenceError as err:
@@ -285,7 +295,8 @@ class Service:
             _log.log(level, "%s", VIEW_SENTENCES[view.state], extra=extra)
 
     def _is_outdated(self) -> bool:
-        return self._pipeline is not None and self._pipeline.mask_digest != self._guard.mask_digest
+        judged = self._guard.mask_digest, self._guard.basis
+        return self._pipeline is not None and (self._pipeline.mask_digest, self._basis) != judged
 
     def _abandon(self) -> None:
         """Destroy all that is open or held: it was judged under facts that no longer hold."""
@@ -298,14 +309,13 @@ class Service:
         events: list[Event] = []
         drops = list(step.drops)
         position = self._ledger_position() if step.released else None
+        provenance = self._located(self._provenance)
         for released in step.released:
             # Written so that a confidence that is no number is weak.
             if not released.track.read.confidence >= self._min_confidence:
                 drops.append(Drop(DropReason.WEAK_READ))
                 continue
-            event = make_event(
-                released, self._provenance, self._usage, new_event_id(), ledger=position
-            )
+            event = make_event(released, provenance, self._usage, new_event_id(), ledger=position)
             events.append(event)
         if events:
             # One write to disk for all that one frame released.

@@ -1,9 +1,9 @@
 """Edge: gathers the facts that the interlock judges, and tells its verdict.
 
 `Guard` is what `service` asks before every frame: it looks at the mask record on disk (again as
-soon as it changes), the clocks, and what was found at the start about configuration
-and models; lets `exclusion.interlock` judge; and writes status file and log when the verdict
-changes. It decides nothing itself.
+soon as it changes), the place (`placement.standing`, `.moving`), the clocks and the disk, and what
+was found at the start about configuration and models; lets `exclusion.interlock` judge; and writes
+status file and log when the verdict changes. It decides nothing itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,9 @@ from alpr_edge.config.files import FileTrouble, read_regular_file
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.config.mask_store import load_masks
 from alpr_edge.delivery.clocks import Clocks
+from alpr_edge.delivery.event import Provenance
 from alpr_edge.errors import ConfigError, DigestMismatch, Rollback, TrustError
+from alpr_edge.exclusion.ground import GroundZones
 from alpr_edge.exclusion.interlock import (
     ClockFacts,
     Facts,
@@ -35,10 +37,12 @@ from alpr_edge.exclusion.interlock import (
     Verdict,
     ViewFacts,
 )
-from alpr_edge.trust.checks import check_number, format_time
+from alpr_edge.placement.standing import Question, SiteJudge
+from alpr_edge.trust.checks import format_time
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.durable_file import write_durably
 from alpr_edge.trust.envelope import MAX_ENVELOPE_BYTES, verify_file
+from alpr_edge.trust.kept_number import take_number
 from alpr_edge.trust.keys import PublicKey
 from alpr_edge.zone_set import ZoneSet
 
@@ -167,21 +171,8 @@ def check_config_signature(
 def _check_config_number(number: Any, number_file: Path | None) -> None:
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise TrustError("the configuration's signature has no number", code="trust.file.number")
-    if number_file is None:
-        return
-    known = read_regular_file(number_file, limit_bytes=32)
-    text = b"" if isinstance(known, FileTrouble) else known.strip()
-    highest = int(text) if text.isdigit() else 0
-    if number == highest:
-        return
-    check_number("configuration", number, highest)
-    try:
-        number_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(number_file, b"%d\n" % number)
-    except OSError as err:
-        raise TrustError(
-            f"the configuration's number cannot be kept: {err.strerror}", code="trust.file.number"
-        ) from err
+    if number_file is not None:
+        take_number("configuration", number, number_file, code="trust.file.number")
 
 
 def clock_trouble(clocks: Clocks, accept: str, rtc: Path = Path("/sys/class/rtc/rtc0")) -> str:
@@ -205,6 +196,26 @@ def clock_trouble(clocks: Clocks, accept: str, rtc: Path = Path("/sys/class/rtc/
     return "no time source has set the clock since the start"
 
 
+LEAST_FREE_BYTES: Final = 4 << 20
+"""Less free space is a full disk: the ledger could not even record that it stopped."""
+
+
+def storage_trouble(folders: Iterable[Path]) -> str:
+    """Why one of these folders, or what will hold it, takes nothing; empty: all do."""
+    for folder in folders:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        try:
+            space = os.statvfs(folder)
+        except OSError as err:
+            return f"{folder} cannot be used: {err.strerror}"
+        if space.f_flag & os.ST_RDONLY or not os.access(folder, os.W_OK):
+            return f"{folder} cannot be written to"
+        if space.f_bavail * space.f_frsize < LEAST_FREE_BYTES:
+            return f"the disk of {folder} is full"
+    return ""
+
+
 # --- the guard -------------------------------------------------------------------------------
 
 
@@ -220,6 +231,8 @@ class Guard:
         monotonic_ns: a clock that never steps.
         status_file: where the verdict is told; `None`: nowhere.
         about: more for the status file: versions and digests.
+        place: what the place forbids; None: nobody asks (tests of other causes).
+        trouble_of_storage: why nothing can be kept; empty: it can.
     """
 
     def __init__(
@@ -234,7 +247,11 @@ class Guard:
         monotonic_ns: Callable[[], int],
         status_file: Path | None = None,
         about: dict[str, Any] | None = None,
+        place: SiteJudge | None = None,
+        trouble_of_storage: Callable[[], str] = lambda: "",
     ) -> None:
+        self._place, self._place_stamp = place, None if place is None else place.stamp()
+        self._trouble_of_storage = trouble_of_storage
         self._source = masks
         self._interlock = interlock
         self._software = software
@@ -246,7 +263,7 @@ class Guard:
         self._looked_ns: int | None = None
         self._told_ns = 0
         self._stamp: tuple[int, ...] = ()
-        self._clock_says = ""
+        self._clock_says = self._storage_says = ""
         self._last: Verdict | None = None
         self._guards: dict[str, Any] = {"may_read": True, "view": "unwatched", "self_test": "none"}
         # What other rooms find; they replace it.
@@ -269,8 +286,39 @@ class Guard:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the masks on disk are no longer the ones that the last verdict was about."""
-        return self._looked_ns is not None and self._source.stamp() != self._stamp
+        """Whether masks or place on disk are no longer what the last verdict was about."""
+        if self._looked_ns is None:
+            return False
+        moved = self._place is not None and self._place.stamp() != self._place_stamp
+        return moved or self._source.stamp() != self._stamp
+
+    @property
+    def basis(self) -> str:
+        """Names register and commissioning that the last verdict was about."""
+        return "" if self._place is None else self._place.basis
+
+    def close(self) -> None:
+        """Let receivers go. May be called twice."""
+        if self._place is not None:
+            self._place.close()
+
+    def ground(self) -> GroundZones | None:
+        """Ground that taints, as of the last verdict; None where none can be in view."""
+        return None if self._place is None else self._place.ground()
+
+    @property
+    def place(self) -> tuple[str | None, str | None]:
+        """Digests of register and commissioning record, as of the last verdict."""
+        return (
+            (None, None)
+            if self._place is None
+            else (self._place.register, self._place.commissioning)
+        )
+
+    def located(self, provenance: Provenance) -> Provenance:
+        """The provenance with register and commissioning as of the last verdict."""
+        register, commissioning = self.place
+        return replace(provenance, register_digest=register, commissioning_id=commissioning)
 
     def judge(self, frame_px: tuple[int, int] | None) -> Verdict:
         """Whether a frame of this width and height may be read now; before the first: `None`."""
@@ -284,9 +332,13 @@ class Guard:
             Facts(
                 self.masks.facts,
                 ViewFacts(view.device, view.camera, frame_px, view.reference, view.scene),
-                replace(self._software, self_test=self.self_test),
+                replace(
+                    self._software,
+                    self_test=self.self_test,
+                    storage_trouble=self._software.storage_trouble or self._storage_says,
+                ),
                 ClockFacts(self._now(), now_ns, self._clock_says),
-                self.site,
+                (*self.site, *self._ask_the_place(frame_px, now_ns)),
             )
         )
         changed = self._last is None or _codes(verdict) != _codes(self._last)
@@ -309,6 +361,20 @@ class Guard:
             if self._last is not None:
                 self._tell(self._last)
 
+    def _ask_the_place(self, frame_px: tuple[int, int] | None, now_ns: int) -> tuple[Stop, ...]:
+        if self._place is None:
+            return ()
+        self._place_stamp = self._place.stamp()
+        question = Question(
+            self.masks.zones,
+            self.masks.facts.digest,
+            frame_px,
+            self.view.reference,
+            None if self._clock_says else self._now(),
+            now_ns,
+        )
+        return self._place.stops(question)
+
     def _look(self) -> None:
         stamp = self._source.stamp()
         if stamp != self._stamp or not stamp or self.masks.zones is None:
@@ -316,6 +382,7 @@ class Guard:
             self._stamp = stamp
             self.on_masks()
         self._clock_says = self._trouble_of_clock()
+        self._storage_says = self._trouble_of_storage()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clocks.wall_s(), UTC)
@@ -342,6 +409,10 @@ class Guard:
                 "digest": self.masks.facts.digest,
                 "number": self.masks.number,
                 "signed": self.masks.facts.is_signed,
+            },
+            "place": {
+                "register": self.place[0],
+                "commissioning": self.place[1],
             },
             "told_at": format_time(self._now()),
             "told_boot_s": self._clocks.boot_s(),

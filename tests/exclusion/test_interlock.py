@@ -92,6 +92,7 @@ SITE = [
     StopReason.SITE_REGISTER,
     StopReason.SITE_POSITION,
     StopReason.SITE_UNCOVERED,
+    StopReason.SITE_IN_VIEW,
 ]
 STATEFUL = {StopReason.CLOCK_STEPPED}
 

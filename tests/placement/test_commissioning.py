@@ -81,7 +81,7 @@ def test_without_a_record_or_a_register_nothing_is_read() -> None:
     [
         replace(SUBJECT, device="unit-2"),
         replace(SUBJECT, camera=replace(CAMERA, pose=replace(CAMERA.pose, heading_deg=1.0))),
-        replace(SUBJECT, zones=ZoneSet(whole_frame=True)),
+        replace(SUBJECT, zones=ZoneSet(nothing_protected=True)),
         replace(SUBJECT, reference=None),
     ],
 )

@@ -293,6 +293,7 @@ CAUSES: dict[StopReason, Callable[[Bench], None]] = {
     StopReason.SITE_REGISTER: site(StopReason.SITE_REGISTER),
     StopReason.SITE_POSITION: site(StopReason.SITE_POSITION),
     StopReason.SITE_UNCOVERED: site(StopReason.SITE_UNCOVERED),
+    StopReason.SITE_IN_VIEW: site(StopReason.SITE_IN_VIEW),
 }
 BY_TIME = {StopReason.CLOCK_STEPPED}
 

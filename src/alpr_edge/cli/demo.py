@@ -197,6 +197,8 @@ def _unit(
         protocol = "3.1.1"
         [outbox]
         path = "outbox.sqlite3"
+        [site]
+        required = false
         [trust]
         city_keys = "city-keys"
         [clock]

@@ -72,4 +72,7 @@ def _lines(status: dict[str, Any]) -> Any:
     doubt = "" if guards["may_read"] else "; nothing is read until both allow it"
     yield f"  view: {guards['view']}, self-test: {guards['self_test']}{doubt}"
     signed = "signed" if masks["signed"] else "not signed"
+    place = status["place"]
+    for what in ("register", "commissioning"):
+        yield f"  {what}: {(place[what] or 'none')[:16]}"
     yield f"  masks: number {masks['number']}, {signed}, {masks['digest'][:16] or 'none'}"

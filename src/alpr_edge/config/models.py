@@ -475,6 +475,76 @@ class Trust(Section):
     """What protects that key: `tpm` needs tpm2-tools, `auto` takes a TPM where there is one."""
 
 
+class Head(Section):
+    """[site.head]: the pan-tilt head, asked by ONVIF where it points (PTZ service, GetStatus)."""
+
+    url: Annotated[str, Field(max_length=2048), AfterValidator(rules.http_url)]
+    """Address of the PTZ service, such as `http://192.168.50.10/onvif/ptz_service`."""
+    profile: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(rules.printable)]
+    """Token of the media profile whose head it is."""
+    username_env: EnvName | None = None
+    """Environment variable that holds the user name."""
+    password_env: EnvName | None = None
+    """Environment variable that holds the password."""
+    every_s: Annotated[float, Field(ge=0.05, le=5)] = 0.2
+    """Seconds between two questions."""
+    timeout_s: Annotated[float, Field(ge=0.05, le=10)] = 1.0
+    """Seconds to wait for an answer."""
+    max_age_s: Annotated[float, Field(ge=0.1, le=10)] = 1.0
+    """Seconds after which an answer no longer counts. Longer reads more."""
+    turns_deg_per_s: Annotated[float, Field(ge=1, le=720)] = 120.0
+    """The fastest that the head turns. Slower reads more."""
+    error_deg: Annotated[float, Field(ge=0.05, le=45)] = 1.0
+    """How far a stated position may be off."""
+    pan_range_deg: tuple[float, float] = Field((-180.0, 180.0), strict=False)
+    """What -1 and 1 mean where the head speaks of ranges and not of degrees."""
+    zero_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    """Where the head's zero looks against the heading of post or vehicle, clockwise."""
+
+
+class Site(Section):
+    """[site]: what is protected here, and where the camera stands (docs/placement.md)."""
+
+    required: bool = True
+    """False states that no register applies to this unit. Counts only if the city signed the
+    configuration, or on a bench, and is told with every verdict."""
+    premises: PathField | None = None
+    """The signed register of premises."""
+    commissioning: PathField | None = None
+    """The signed commissioning record. Needed where the camera stands still."""
+    camera: PathField | None = None
+    """The calibrated camera. Beside a record it must be the record's; a pan-tilt head's post needs
+    it."""
+    position: Literal["fixed", "nmea", "gpsd"] = "fixed"
+    """Where the place comes from: `fixed`: it never moves. `nmea`: a receiver on a serial port.
+    `gpsd`: by way of gpsd."""
+    nmea_device: PathField | None = None
+    """The serial port of the receiver."""
+    nmea_baud: Annotated[int, Field(ge=1200, le=921_600)] = 9600
+    """Its speed."""
+    gpsd_host: Annotated[str, AfterValidator(rules.host_name)] = "127.0.0.1"
+    """Where gpsd listens."""
+    gpsd_port: Annotated[int, Field(ge=1, le=65535)] = 2947
+    """Its TCP port."""
+    hfov_deg: Annotated[float, Field(ge=0.5, le=180)] | None = None
+    """Of a camera that moves or turns: its widest horizontal field of view."""
+    offset_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    """Where it looks against the vehicle's heading, clockwise."""
+    offset_error_deg: Annotated[float, Field(ge=0, le=180)] = 5.0
+    """How far that may be off. Less reads more."""
+    reach_m: Annotated[float, Field(ge=20, le=2000)] = 60.0
+    """How far a plate may be read, with some to spare. Less reads more."""
+    max_accuracy_m: Annotated[float, Field(ge=1, le=100)] = 15.0
+    """A fix that may be farther off counts as none. More reads more."""
+    head: Head | None = None
+    """A pan-tilt head."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether the view changes while it runs."""
+        return self.position != "fixed" or self.head is not None
+
+
 class Clock(Section):
     """[clock]: when the time is believed."""
 
@@ -538,6 +608,7 @@ class DeviceConfig(Section):
     trust: Trust = Field({}, validate_default=True)
     clock: Clock = Clock()
     console: Console = Field({}, validate_default=True)
+    site: Site | None = None
     run: Run = Run()
 
     @model_validator(mode="after")

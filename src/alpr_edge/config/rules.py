@@ -103,6 +103,22 @@ def rtsp_url(value: str) -> str:
     return value
 
 
+def http_url(value: str) -> str:
+    """A web service's address without credentials."""
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("must be an address such as http://10.0.0.5/onvif/ptz_service") from None
+    if parts.scheme not in ("http", "https") or not host or port == 0:
+        raise ValueError("must be an address such as http://10.0.0.5/onvif/ptz_service")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password: use username_env and password_env")
+    if not value.isprintable() or " " in value:
+        raise ValueError("must not hold spaces or control characters")
+    return value
+
+
 def disagreements(tables: Mapping[str, Any]) -> list[str]:
     """Values that are each in range but do not agree, as lines `section.key: …`.
 
@@ -146,11 +162,43 @@ def disagreements(tables: Mapping[str, Any]) -> list[str]:
         least_confidence = _number(tables, "recogniser", "min_confidence", 0.5)
         if least_confidence is not None and least_confidence != 0.5:
             problems.append("recogniser.min_confidence: given beside precision, which decides it")
+    problems += _site_disagreements(tables)
     tls = _table(tables, "mqtt").get("tls")
     if isinstance(tls, Mapping):
         for given, missing in (("cert", "key"), ("key", "cert")):
             if tls.get(given) is not None and tls.get(missing) is None:
                 problems.append(f"mqtt.tls.{missing}: missing, but {given} is given")
+    return problems
+
+
+def _site_disagreements(tables: Mapping[str, Any]) -> list[str]:
+    """Of the section [site]: a camera that moves is judged by other means than one that stands."""
+    site = _table(tables, "site")
+    if not site or site.get("required") is False:
+        return []
+    problems = []
+    position, head = site.get("position", "fixed"), site.get("head")
+    has_head = isinstance(head, Mapping)
+    if not _has(tables, "site", "premises"):
+        problems.append("site.premises: missing: the signed register of premises")
+    if position == "nmea" and not _has(tables, "site", "nmea_device"):
+        problems.append("site.nmea_device: missing, but position is nmea")
+    if position != "fixed" or has_head:
+        if not _has(tables, "site", "hfov_deg"):
+            problems.append("site.hfov_deg: missing: the widest field of view of a moving camera")
+        if _has(tables, "site", "commissioning"):
+            problems.append("site.commissioning: only for a camera that stands still")
+        if _has(tables, "exclusion", "reference_file"):
+            problems.append("exclusion.reference_file: only for a camera that stands still")
+    if has_head and position == "fixed" and not _has(tables, "site", "camera"):
+        problems.append("site.camera: missing: where the post of the pan-tilt head stands")
+    if isinstance(head, Mapping):
+        if head.get("password_env") is not None and head.get("username_env") is None:
+            problems.append("site.head.username_env: missing, but password_env is given")
+        span = head.get("pan_range_deg", (-180.0, 180.0))
+        numbers = isinstance(span, list | tuple) and all(isinstance(v, int | float) for v in span)
+        if numbers and len(span) == 2 and not 0 < span[1] - span[0] <= 1080:
+            problems.append("site.head.pan_range_deg: must rise, by at most 1080 degrees")
     return problems
 
 

@@ -13,7 +13,7 @@ Rules:
 4. A clock that stepped is not believed until it has run evenly for `Limits.settle_ns`.
 5. A bench may waive some reasons by its configuration (`WAIVABLE`). A waived reason is still found
    and told with every verdict; nothing about masks that are missing, damaged or made for another
-   view can be waived.
+   view can be waived, and no reason where protected ground may be in view (`Stop.is_final`).
 
 States: starting → reading ⇄ stopped. `Interlock.judge` is the only transition; entering `stopped`
 destroys what is open or held (the service's part).
@@ -61,6 +61,7 @@ class StopReason(StrEnum):
     SITE_REGISTER = "exclusion.site.register"
     SITE_POSITION = "exclusion.site.position"
     SITE_UNCOVERED = "exclusion.site.uncovered"
+    SITE_IN_VIEW = "exclusion.site.in_view"
     STORAGE = "exclusion.storage"
 
 
@@ -92,6 +93,7 @@ HINTS: Final[dict[StopReason, str]] = {
     StopReason.SITE_REGISTER: "install a valid register of premises",
     StopReason.SITE_POSITION: "wait for a position fix",
     StopReason.SITE_UNCOVERED: "commission masks over the premises in view",
+    StopReason.SITE_IN_VIEW: "wait until the moving camera looks elsewhere",
     StopReason.STORAGE: "check the disk",
 }
 
@@ -109,17 +111,33 @@ WAIVABLE: Final = frozenset(
 
 
 PASSING: Final = frozenset(
-    {StopReason.CLOCK_STEPPED, StopReason.SCENE_UNKNOWN, StopReason.SELF_TEST_PENDING}
+    {
+        StopReason.CLOCK_STEPPED,
+        StopReason.SCENE_UNKNOWN,
+        StopReason.SELF_TEST_PENDING,
+        StopReason.SITE_POSITION,
+        StopReason.SITE_IN_VIEW,
+    }
 )
 """What passes by itself while frames come: a unit that ends when stopped waits for these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One reason, with what was found, for people: never a plate, a name or a secret."""
+    """One reason, with what was found, for people: never a plate, a name or a secret.
+
+    Attributes:
+        is_final: not to be waived, whatever the configuration says: something protected is, or may
+            be, in view.
+    """
 
     reason: StopReason
     detail: str
+    is_final: bool = False
+
+    def may_be(self, waived: frozenset[StopReason]) -> bool:
+        """Whether it is waived."""
+        return self.reason in waived and not self.is_final
 
     @property
     def hint(self) -> str:
@@ -322,8 +340,8 @@ class Interlock:
             *_self_test(facts.software.self_test),
             *facts.site,
         ]
-        stops = tuple(stop for stop in found if stop.reason not in self.waived)
-        waived = tuple(stop for stop in found if stop.reason in self.waived)
+        stops = tuple(stop for stop in found if not stop.may_be(self.waived))
+        waived = tuple(stop for stop in found if stop.may_be(self.waived))
         self.phase = Phase.STOPPED if stops else Phase.READING
         return Verdict(stops, waived)
 

@@ -8,17 +8,20 @@ Rules:
 - A record is made only for a camera that may stand, and for masks that cover all that projection
   asks for (`compare`, gate lines apart: driveways are masked anyway).
 - A device without a record has no idea what it sees: `SITE_NOT_COMMISSIONED`.
-- Everything is compared by digest at every judgement; what does not agree is a stop (N3).
+- Everything is compared by digest at every judgement; what does not agree is a stop (N3). Masks
+  alone may grow: a set that covers the commissioned one, which the record holds, passes (ADR 0025).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from alpr_edge.config.mask_file import mask_digest
+from alpr_edge.config.mask_file import format_masks, mask_digest, parse_masks
 from alpr_edge.errors import AlprEdgeError, ExclusionError, TrustError
 from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.compare import compare
@@ -30,7 +33,7 @@ from alpr_edge.placement.check import Policy, Verdict, check_placement
 from alpr_edge.trust.checks import format_time, parse_time
 from alpr_edge.zone_set import ZoneSet
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Record:
     """What was commissioned.
 
     Attributes:
-        masks: digest of the zone set (`config.mask_file.mask_digest`).
+        zones: the masks that were in force.
         reference: digest of the reference view; None: without one.
         sites: digest of every site that was within reach.
     """
@@ -47,13 +50,24 @@ class Record:
     camera: PlacedCamera
     register: str
     serial: int
-    masks: str
+    zones: ZoneSet
     reference: str | None
     verdict: Verdict
     lost: float
     sites: Mapping[str, str]
     made_at: datetime
     made_by: str
+
+    @property
+    def masks(self) -> str:
+        """Digest of the zone set (`config.mask_file.mask_digest`)."""
+        return mask_digest(self.zones)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of its canonical payload: its id in events, ledger and attestation."""
+        text = json.dumps(record_payload(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +77,14 @@ class Subject:
     Attributes:
         zones: the masks in force.
         reference: digest of the reference view in use; None: there is none.
+        least_band: band that the device's configuration asks for (`zones.rasterise`).
     """
 
     device: str
     camera: PlacedCamera
     zones: ZoneSet
     reference: str | None = None
+    least_band: float = 0.0
 
 
 def commission(
@@ -98,7 +114,7 @@ def commission(
         camera=camera,
         register=register.digest,
         serial=register.serial,
-        masks=mask_digest(subject.zones),
+        zones=subject.zones,
         reference=subject.reference,
         verdict=placement.verdict,
         lost=round(placement.lost, 4),
@@ -131,7 +147,7 @@ def site_stops(
         for what, differs in (
             ("unit", record.device != subject.device),
             ("position, direction or lens", _differs(record.camera, subject.camera)),
-            ("mask record", record.masks != mask_digest(subject.zones)),
+            ("mask record", not _are_kept(record, subject)),
             ("reference view", record.reference != subject.reference),
         )
         if differs
@@ -173,7 +189,7 @@ def record_payload(record: Record) -> dict[str, Any]:
         "device": record.device,
         "camera": camera_values(record.camera),
         "register": {"digest": record.register, "serial": record.serial},
-        "masks": record.masks,
+        "masks": json.loads(format_masks(record.zones)),
         "reference": record.reference,
         "placement": {"verdict": record.verdict.value, "lost": record.lost},
         "sites": dict(record.sites),
@@ -192,7 +208,7 @@ def read_record(payload: Mapping[str, Any]) -> Record:
         if payload["version"] != VERSION:
             raise ValueError(f"version {payload['version']} is not {VERSION}")
         register, placement, sites = payload["register"], payload["placement"], payload["sites"]
-        texts = [payload["device"], register["digest"], payload["masks"], payload["made_by"]]
+        texts = [payload["device"], register["digest"], payload["made_by"]]
         texts += [*sites, *sites.values()]
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("a text is missing")
@@ -203,7 +219,7 @@ def read_record(payload: Mapping[str, Any]) -> Record:
             camera=camera_from(payload["camera"], source="the camera of the record"),
             register=register["digest"],
             serial=int(register["serial"]),
-            masks=payload["masks"],
+            zones=parse_masks(json.dumps(payload["masks"]), source="the masks of the record"),
             reference=payload["reference"],
             verdict=Verdict(placement["verdict"]),
             lost=float(placement["lost"]),
@@ -217,6 +233,15 @@ def read_record(payload: Mapping[str, Any]) -> Record:
             code="placement.commission.invalid",
             hint="make it again with `alpr-edge commission make`",
         ) from err
+
+
+def _are_kept(record: Record, subject: Subject) -> bool:
+    """Whether the masks in force protect all that was commissioned."""
+    if record.masks == mask_digest(subject.zones):
+        return True
+    lens = record.camera.lens
+    size = lens.width_px, lens.height_px
+    return compare(record.zones, subject.zones, size_px=size, least_band=subject.least_band).covers
 
 
 def _differs(one: PlacedCamera, other: PlacedCamera) -> bool:

@@ -22,6 +22,7 @@ from alpr_edge.trust.keys import PrivateKey, PublicKey
 
 PathLike = str | os.PathLike[str]
 _SMALL: Final = 1 << 20
+_RECORD: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def load_record(path: PathLike, keys: Sequence[PublicKey]) -> Record:
         ConfigError: missing or unreadable.
         TrustError: nobody of `keys` signed it, or it is none.
     """
-    data = read(path, limit_bytes=_SMALL)
+    data = read(path, limit_bytes=_RECORD)
     return read_record(examine(data, DocumentType.COMMISSIONING, keys).payload)
 
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Literal
 import alpr_edge
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.errors import AlprEdgeError, ExclusionError, InferenceError, TrustError
-from alpr_edge.exclusion.interlock import PASSING, MaskState, SceneState, SelfTest, StopReason
+from alpr_edge.exclusion.interlock import (
+    PASSING,
+    MaskState,
+    SceneState,
+    SelfTest,
+    StopReason,
+    Verdict,
+)
 from alpr_edge.pipeline import Pipeline, StepResult
 from alpr_edge.wiring.camera import make_source
 from alpr_edge.wiring.engine import Engine, device_zones
@@ -108,21 +115,14 @@ def _make_service(
     from alpr_edge.delivery.setup import make_courier
     from alpr_edge.ledger.settings import changed_settings
     from alpr_edge.ledger.setup import Started
-    from alpr_edge.service import Service, refusal
+    from alpr_edge.service import Service
 
     digest = config_digest(config)
     engine, trouble = _engine(config)
     models = "" if engine is None else engine.model_digest
     about: dict[str, object] = {"software": SOFTWARE, "config": digest, "models": models}
-    guard = make_guard(config, check, model_trouble=trouble, about=about)
-    # View watch and self-test need frames: the pipeline holds them, and closes the way by itself.
-    reference = None if engine is None or engine.reference is None else engine.reference.digest
-    guard.view = replace(guard.view, reference=reference, scene=SceneState.SAME)
-    guard.self_test = SelfTest.PASSED
-    verdict = guard.judge(None)
-    must_end = config.run.on_stop == "exit"
-    if must_end and verdict.reasons - PASSING:
-        raise refusal(verdict)
+    guard = make_guard(config, check, model_trouble=trouble, about=about, environment=environment)
+    verdict = _first_verdict(config, guard, engine)
     source = source or make_source(config, environment)
     health = Health(Running(SOFTWARE, digest, models), time.monotonic())
     provenance = Provenance(
@@ -159,6 +159,7 @@ def _make_service(
             digest,
             guard.mask_digest,
             loaded,
+            *guard.place,
             settings=settings,
             manifest=_model_check(engine),
             signers=() if engine is None else engine.signers,
@@ -168,7 +169,7 @@ def _make_service(
     def make_pipeline(size_px: tuple[int, int]) -> Pipeline:
         if engine is None:
             raise ExclusionError(trouble, code=str(StopReason.MODEL_UNEXPECTED))
-        return engine.pipeline(size_px, guard.masks)
+        return engine.pipeline(size_px, guard.masks, guard.ground())
 
     room = _console(
         config,
@@ -184,7 +185,7 @@ def _make_service(
     service = Service(
         source=source,
         guard=guard,
-        exit_on_stop=must_end,
+        exit_on_stop=config.run.on_stop == "exit",
         make_pipeline=make_pipeline,
         courier=courier,
         health=health,
@@ -196,7 +197,8 @@ def _make_service(
         metrics_port=config.health.metrics_port,
         ledger_position=(lambda: None) if kit is None else lambda: _ledger_position(kit),
         record=recorder,
-        on_end=(lambda *_: None) if kit is None else kit.ended,
+        on_end=_at_the_end(guard, kit),
+        located=guard.located,
     )
     abilities.use(courier.health_document, service.stop, service.test_now)
     return service
@@ -267,6 +269,36 @@ def _watched(view: ViewKeeper, observer: Observer | None) -> Observer:
             observer(result, events)
 
     return observe
+
+
+def _first_verdict(config: DeviceConfig, guard: Guard, engine: Engine | None) -> Verdict:
+    """What the guard says before the first frame.
+
+    Raises:
+        ExclusionError: it forbids reading, and the unit does not stay to tell.
+    """
+    from alpr_edge.service import refusal
+
+    # View watch and self-test need frames: the pipeline holds them, and closes the way by itself.
+    reference = None if engine is None or engine.reference is None else engine.reference.digest
+    guard.view = replace(guard.view, reference=reference, scene=SceneState.SAME)
+    guard.self_test = SelfTest.PASSED
+    verdict = guard.judge(None)
+    if config.run.on_stop == "exit" and verdict.reasons - PASSING:
+        guard.close()
+        raise refusal(verdict)
+    return verdict
+
+
+def _at_the_end(
+    guard: Guard, kit: LedgerKit | None
+) -> Callable[[AlprEdgeError | None, bool], None]:
+    def end(error: AlprEdgeError | None, asked: bool) -> None:
+        guard.close()
+        if kit is not None:
+            kit.ended(error, asked)
+
+    return end
 
 
 def _mask_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes], str] | None:

@@ -16,7 +16,7 @@ from alpr_edge.exclusion.self_test import Schedule
 from alpr_edge.exclusion.view_reference import MAX_REFERENCE_BYTES, Reference, parse_reference
 from alpr_edge.exclusion.view_watch import ViewWatch, WatchLimits
 from alpr_edge.exclusion.zones import Zones, rasterise
-from alpr_edge.pipeline import FindsPlates, Pipeline
+from alpr_edge.pipeline import FindsPlates, KnowsGround, Pipeline
 from alpr_edge.process_guard import lock_memory
 from alpr_edge.trust.key_files import load_model_keys
 from alpr_edge.trust.model_signature import SignedModels
@@ -70,8 +70,13 @@ class Engine:
         self._recogniser = Recogniser(read, look_again=careful)
         self.min_confidence = _min_confidence(config, read)
 
-    def pipeline(self, size_px: tuple[int, int], masks: Masks) -> Pipeline:
+    def pipeline(
+        self, size_px: tuple[int, int], masks: Masks, ground: KnowsGround | None = None
+    ) -> Pipeline:
         """A pipeline for frames of this width and height under these masks.
+
+        Args:
+            ground: tells of each plate whether its vehicle may stand on ground that taints.
 
         Raises:
             ExclusionError: there are none that can be used; the reference view is of another size,
@@ -80,7 +85,7 @@ class Engine:
         if masks.zones is None:
             raise ExclusionError(masks.facts.detail, code="exclusion.mask.missing")
         zones, tracker = device_zones(self._config, masks.zones, size_px), self._config.tracker
-        gate = Gate(zones, gate_limits(self._config))
+        gate = Gate(zones, gate_limits(self._config), ground=ground is not None)
         lock_memory(gate.memory)
         return Pipeline(
             masker=Masker(zones),
@@ -98,6 +103,7 @@ class Engine:
             watch=ViewWatch(self.reference, zones, watch_limits(self._config)),
             zones=zones,
             schedule=Schedule(every_ns=_ns(self._config.exclusion.self_test_every_s)),
+            ground=ground,
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpr_edge.errors import ConfigError, ExclusionError, TrustError
 from alpr_edge.exclusion.interlock import HINTS, Interlock, MaskState, SoftwareFacts, StopReason
+from alpr_edge.wiring.place import make_place
 from alpr_edge.zone_set import ZoneSet
 
 if TYPE_CHECKING:
@@ -23,14 +26,18 @@ def make_guard(
     *,
     model_trouble: str = "",
     about: dict[str, object] | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Guard:
     """What judges before every frame.
+
+    Args:
+        environment: holds the secrets that the configuration names.
 
     Raises:
         KeyUnusable: the unit's own key cannot be made or read.
     """
     from alpr_edge.delivery.clocks import SystemClocks
-    from alpr_edge.watch import Guard, clock_trouble
+    from alpr_edge.watch import Guard, clock_trouble, storage_trouble
 
     clocks, accept = SystemClocks(), config.clock.accept
     status_file = config.run.status_file
@@ -44,7 +51,17 @@ def make_guard(
         monotonic_ns=time.monotonic_ns,
         status_file=None if status_file is None else Path(status_file),
         about=about,
+        place=make_place(config, check, environment),
+        trouble_of_storage=lambda: storage_trouble(kept_in(config)),
     )
+
+
+def kept_in(config: DeviceConfig) -> tuple[Path, ...]:
+    """Folders that the unit must be able to write to."""
+    folders = [Path(config.outbox.path).parent]
+    if config.ledger.enabled:
+        folders.append(Path(config.ledger.path))
+    return tuple(folders)
 
 
 def make_mask_source(config: DeviceConfig) -> MaskSource:
@@ -126,7 +143,13 @@ def waived_reasons(config: DeviceConfig, check: SignatureCheck) -> frozenset[Sto
     if check.anchored and not check.is_signed:
         return frozenset(waived)
     if not config.trust.require_signatures:
-        waived |= {StopReason.CONFIG_UNSIGNED, StopReason.MASK_UNSIGNED}
+        waived |= {
+            StopReason.CONFIG_UNSIGNED,
+            StopReason.MASK_UNSIGNED,
+            StopReason.SITE_NOT_COMMISSIONED,
+        }
+    if config.site is not None and not config.site.required:
+        waived |= {StopReason.SITE_NOT_COMMISSIONED}
     if config.clock.accept == "assumed":
         waived |= {StopReason.CLOCK_UNTRUSTED}
     return frozenset(waived)

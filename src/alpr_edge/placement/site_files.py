@@ -1,0 +1,132 @@
+"""Edge: register, commissioning record and camera of one unit, as they lie on its disk now.
+
+Looks again when a file changes. What cannot be used is None with the reason beside it; nothing is
+raised. A signed register never goes back to an older serial (`trust.kept_number`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from alpr_edge.errors import AlprEdgeError
+from alpr_edge.exclusion.camera_model import PlacedCamera
+from alpr_edge.exclusion.premises import Register
+from alpr_edge.placement.commissioning import Record
+from alpr_edge.placement.files import PathLike, load_camera, load_record, load_register
+from alpr_edge.trust.kept_number import take_number
+from alpr_edge.trust.keys import PublicKey
+
+Stamp = tuple[int, ...]
+_ABSENT: Final[Stamp] = ()
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class SitePaths:
+    """Where a unit's files lie; None: it has none.
+
+    Attributes:
+        register_number: keeps the highest serial of a signed register.
+    """
+
+    register: PathLike | None = None
+    record: PathLike | None = None
+    camera: PathLike | None = None
+    register_number: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteKeys:
+    """Whose signatures count.
+
+    Attributes:
+        city: for the register.
+        commissioners: for the record.
+        unsigned: whether a register that nobody signed is taken, as on a bench.
+    """
+
+    city: tuple[PublicKey, ...] = ()
+    commissioners: tuple[PublicKey, ...] = ()
+    unsigned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """What was found. `trouble` says of each that cannot be used why; one that is not asked for, or
+    not there, has none.
+
+    Attributes:
+        register, record, camera: None where there is none that can be used.
+    """
+
+    register: Register | None = None
+    record: Record | None = None
+    camera: PlacedCamera | None = None
+    trouble: dict[str, str] = field(default_factory=dict)
+
+
+class SiteFiles:
+    """The files of one unit. `keys` is asked each time: lists of persons change."""
+
+    def __init__(self, paths: SitePaths, keys: Callable[[], SiteKeys]) -> None:
+        self._paths, self._keys = paths, keys
+        self._names = [paths.register, paths.record, paths.camera]
+
+    def stamp(self) -> tuple[Stamp, ...]:
+        """Changes whenever `load` may give something else; some microseconds."""
+        return tuple(_stamp(path) for path in self._names)
+
+    def load(self) -> OnDisk:
+        """All three as they are."""
+        paths, trouble = self._paths, dict[str, str]()
+        try:
+            keys = self._keys()
+        except AlprEdgeError as err:
+            keys = SiteKeys()
+            trouble["keys"] = err.message
+        register = _loaded(lambda p: self._register(p, keys), paths.register, "register", trouble)
+        record = _loaded(
+            lambda p: load_record(p, keys.commissioners), paths.record, "record", trouble
+        )
+        camera = _loaded(load_camera, paths.camera, "camera", trouble)
+        return OnDisk(register, record, camera, trouble)
+
+    def _register(self, path: PathLike, keys: SiteKeys) -> Register:
+        try:
+            loaded = load_register(path, keys.city)
+        except AlprEdgeError as err:
+            if not keys.unsigned or err.code != "placement.register.unsigned":
+                raise
+            loaded = load_register(path)
+        number = self._paths.register_number
+        if loaded.signers and number is not None:
+            take_number(
+                "register", loaded.register.serial, number, code="placement.register.number"
+            )
+        return loaded.register
+
+
+def _stamp(path: PathLike | None) -> Stamp:
+    if path is None:
+        return _ABSENT
+    try:
+        status = os.stat(path)
+    except OSError:
+        return _ABSENT
+    return (status.st_mtime_ns, status.st_ino, status.st_size)
+
+
+def _loaded(
+    load: Callable[[PathLike], _T], path: PathLike | None, what: str, trouble: dict[str, str]
+) -> _T | None:
+    if path is None:
+        return None
+    try:
+        return load(path)
+    except AlprEdgeError as err:
+        trouble[what] = "; ".join([err.message, *getattr(err, "problems", ())[:3]])
+        return None
