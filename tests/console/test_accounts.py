@@ -11,7 +11,7 @@ from alpr_edge.authority.record import open_record
 from alpr_edge.console import secrets_of
 from alpr_edge.console.access import Level, User
 from alpr_edge.console.accounts import Accounts
-from alpr_edge.console.lockout import FREE, MOST_S, delay_s
+from alpr_edge.console.lockout import ALL_FREE, ALL_MOST_S, FREE, MOST_S, delay_s
 from alpr_edge.console.memory_unit import MemoryUnit
 from alpr_edge.console.seat import SetUpNeeded
 from alpr_edge.delivery.clocks import SetClocks
@@ -124,11 +124,28 @@ def test_names_that_nobody_has_are_refused_alike(terminal: Terminal) -> None:
         for name, password in (("nobody", "x"), ("anna", "x"), ("sam", PASSWORD))
     }
     assert len(told) == 1
-    for name in ("x1", "x2", "x3", "x4"):
-        with pytest.raises(ConsoleError):
-            terminal.accounts.login(name, "x", "")
+    # The delays are the same for names that somebody has and for those that nobody has.
+    waits = []
+    for name in ("anna", "nobody-has-this"):
+        for _ in range(FREE):
+            with pytest.raises(ConsoleError):
+                terminal.accounts.login(name, "x", "")
+        waits.append(code_of("console.login.locked", terminal.accounts.login, name, "x", ""))
+    assert waits[0] == waits[1]
+
+
+def test_many_names_fill_nothing_and_keep_nobody_out_for_long(terminal: Terminal) -> None:
+    codes = []
+    for number in range(ALL_FREE + 3):
+        with pytest.raises(ConsoleError) as told:
+            terminal.accounts.login(f"name{number}", "x", "")
+        codes.append(told.value.code)
+    assert codes.count("console.login.refused") == ALL_FREE
     attempts = json.loads((terminal.accounts._folder / "attempts.json").read_text())
-    assert set(attempts["failures"]) == {"?", "anna", "sam"}
+    assert len(attempts["failures"]) <= ALL_FREE + 1
+    assert set(attempts["last"]) <= {"anna", "sam", "vera"}
+    terminal.clocks.pass_s(ALL_MOST_S)
+    terminal.accounts.login("anna", PASSWORD, terminal.code("anna"))
 
 
 def test_an_attempt_counts_before_it_is_judged(tmp_path: Path) -> None:
@@ -151,7 +168,7 @@ def test_an_attempt_counts_before_it_is_judged(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Accounts(tmp_path / "console", clocks, write=once).login("anna", PASSWORD, code)
-    assert json.loads(written[0])["failures"]["anna"]["count"] == 1
+    assert {one["count"] for one in json.loads(written[0])["failures"].values()} == {1}
 
 
 def test_damaged_files_let_nobody_in_and_say_so(tmp_path: Path) -> None:

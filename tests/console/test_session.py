@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from tests.console.console_samples import CITY, PASSWORD, Terminal, shown
 
 from alpr_edge.console.armour import unarmour
+from alpr_edge.console.device import Parcel
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import countersign, sign
 from alpr_edge.trust.keys import PublicKey
@@ -259,6 +261,15 @@ def test_reads_need_a_supervisor_and_a_reason(terminal: Terminal) -> None:
     out = terminal.type("show reads count 5\nstolen vehicle, case seven")
     assert "7ABC123" in out
     assert terminal.unit.accesses == [("sam", "stolen vehicle, case seven")]
+
+
+def test_a_configuration_is_pasted_with_its_signature(terminal: Terminal) -> None:
+    terminal.log_in("anna")
+    lines = base64.encodebytes(b"[device]\n" * 40).decode().strip()
+    out = terminal.type(f"load configuration\n{lines}\n\n{base64.b64encode(b'sig').decode()}\n")
+    assert "bytes: 360" in out
+    assert terminal.unit.parcels[Parcel.CONFIG].startswith(b"[device]")
+    assert "console.paste" in terminal.type("load configuration\n\n")
 
 
 def test_factory_reset_and_reboot_ask_twice(terminal: Terminal) -> None:

@@ -30,7 +30,7 @@ from typing import Any, Final
 from alpr_edge.config.files import FileTrouble, read_regular_file
 from alpr_edge.console import secrets_of
 from alpr_edge.console.access import Level, User
-from alpr_edge.console.lockout import NOBODY, Failures
+from alpr_edge.console.lockout import ALL, ALL_FREE, ALL_MOST_S, Failures, bucket
 from alpr_edge.console.seat import Enrolment, LastLogin, SetUpNeeded
 from alpr_edge.delivery.clocks import Clocks
 from alpr_edge.errors import ConsoleError
@@ -127,7 +127,7 @@ class Accounts:
         Raises:
             ConsoleError: `console.login.refused` or `.locked`.
         """
-        with self._attempt(NOBODY) as attempt:
+        with self._attempt("") as attempt:
             secret, _ = self.first_secret_unlocked()
             if secret and secrets_of.plain_words(typed) == secrets_of.plain_words(secret):
                 attempt.granted()
@@ -148,7 +148,7 @@ class Accounts:
             ConsoleError: `console.login.refused`, `.locked`, or `SetUpNeeded`.
         """
         account = self._find(name)
-        with self._attempt(name if account else NOBODY) as attempt:
+        with self._attempt(name) as attempt:
             phc = account.password if account else _DUMMY
             fits = secrets_of.password_fits(password, phc)
             if account is None or not fits:
@@ -182,7 +182,7 @@ class Accounts:
             ConsoleError: `console.login.refused`, `.locked`, or `console.key.missing`.
         """
         account = self._find(name)
-        with self._attempt(name if account else NOBODY) as attempt:
+        with self._attempt(name) as attempt:
             if account is None or not secrets_of.password_fits(password, account.password):
                 raise _refused()
             attempt.granted()
@@ -202,7 +202,9 @@ class Accounts:
 
     def users(self) -> list[dict[str, Any]]:
         """Names, roles, public keys and last logins; no secret."""
-        last, fails = self._attempts()["last"], self._attempts()["failures"]
+        attempts = self._attempts()
+        last, fails = attempts["last"], attempts["failures"]
+        salt = str(attempts["salt"].get("salt", ""))
         return [
             {
                 "name": a.name,
@@ -210,7 +212,7 @@ class Accounts:
                 "set_up": not a.must_set_up,
                 "recovery_codes_left": len(a.recovery),
                 "last_login": last.get(a.name, {}).get("at", ""),
-                "failures": fails.get(a.name, {}).get("count", 0),
+                "failures": fails.get(bucket(a.name, salt), {}).get("count", 0),
                 "key": a.public_key,
             }
             for a in self._users()
@@ -403,16 +405,24 @@ class Accounts:
         boot_id, now_s = self._clocks.boot_id(), self._clocks.boot_s()
         with self._locked():
             attempts = self._attempts()
-            before = _failures(attempts["failures"].get(name))
-            wait_s = before.wait_s(boot_id, now_s)
+            counts = attempts["failures"]
+            own = bucket(name, str(attempts["salt"].setdefault("salt", secrets_of.new_words())))
+            mine, everybody = _failures(counts.get(own)), _failures(counts.get(ALL))
+            wait_s = max(
+                mine.wait_s(boot_id, now_s),
+                everybody.wait_s(boot_id, now_s, free=ALL_FREE, most_s=ALL_MOST_S),
+            )
             if wait_s > 0:
                 raise ConsoleError(
                     f"too many failures: wait {int(wait_s) + 1} seconds",
                     code="console.login.locked",
                     hint="the delay doubles with every failure and begins anew after a reboot",
                 )
-            attempts["failures"][name] = asdict(before.one_more(boot_id, now_s))
-            seen = attempts["last"].setdefault(name, {"at": "", "failures": 0})
+            counts[own] = asdict(mine.one_more(boot_id, now_s))
+            counts[ALL] = asdict(everybody.one_more(boot_id, now_s))
+            seen = {"failures": 0}
+            if self._find(name) is not None:
+                seen = attempts["last"].setdefault(name, {"at": "", "failures": 0})
             seen["failures"] = int(seen.get("failures", 0)) + 1
             self._save_attempts(attempts)
             attempt = _Attempt(attempts)
@@ -422,7 +432,8 @@ class Accounts:
                 _give_memory_back()
                 # Also where more is asked of who came in (`SetUpNeeded`).
                 if attempt.was_granted:
-                    attempts["failures"].pop(name, None)
+                    counts.pop(own, None)
+                    counts.pop(ALL, None)
                     seen["failures"] -= 1
                     self._save_attempts(attempts)
             if not attempt.was_granted:
@@ -445,7 +456,8 @@ class Accounts:
     def _forget(self, name: str) -> None:
         with self._locked():
             attempts = self._attempts()
-            attempts["failures"].pop(name, None)
+            salt = str(attempts["salt"].get("salt", ""))
+            attempts["failures"].pop(bucket(name, salt), None)
             attempts["steps"].pop(name, None)
             self._save_attempts(attempts)
 
@@ -465,7 +477,7 @@ class Accounts:
         self._put(self._folder / "users.json", text.encode())
 
     def _attempts(self) -> dict[str, dict[str, Any]]:
-        empty: dict[str, dict[str, Any]] = {"failures": {}, "steps": {}, "last": {}}
+        empty: dict[str, dict[str, Any]] = {"salt": {}, "failures": {}, "steps": {}, "last": {}}
         data = read_regular_file(self._folder / "attempts.json", limit_bytes=_MAX_BYTES)
         if isinstance(data, FileTrouble):
             if data.detail == "does not exist":

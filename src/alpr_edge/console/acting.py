@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from alpr_edge.console.armour import unarmour
+from alpr_edge.console.device import Parcel
 from alpr_edge.console.sitting import Does, Sitting
-from alpr_edge.console.talk import Ask, Now, Talk, clean, lay_out, say
+from alpr_edge.console.talk import Ask, Now, Paste, Talk, clean, lay_out, say
 from alpr_edge.errors import ConfigError, ConsoleError
 from alpr_edge.placement.session import AnswerRefused, CalibrationSession
 
@@ -79,6 +81,13 @@ def _reads(sitting: Sitting, values: dict[str, Any]) -> Talk:
     yield say(*(lines or ["no read waits here"]), data=found)
 
 
+def _load_configuration(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    data = unarmour((yield Paste("paste what `base64 device.toml` prints; an empty line ends it")))
+    signature = unarmour((yield Paste("and what `base64 device.toml.sig` prints")))
+    found = sitting.device.push(Parcel.CONFIG, data, signature)
+    yield say(*lay_out(found), data=found)
+
+
 def _update(sitting: Sitting, values: dict[str, Any]) -> Talk:
     yield say(
         "This version cannot be updated over the console.",
@@ -150,6 +159,7 @@ ACTING: Final[dict[str, Does]] = {
     "take_reference": _take_reference,
     "calibrate": _calibrate,
     "reads": _reads,
+    "load_configuration": _load_configuration,
     "update": _update,
     "reboot": _reboot,
     "factory_reset": _factory_reset,

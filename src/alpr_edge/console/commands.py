@@ -310,6 +310,13 @@ _ACTING: Final = (
         ("update",),
         "other software: this version cannot be updated over the console",
     ),
+    Command(
+        "load_configuration",
+        ("load", "configuration"),
+        "paste another configuration and the city's signature; counts from the next start",
+        _TECHNICIAN,
+        needs=("push",),
+    ),
     Command("reboot", ("reboot",), "switch the unit off and on", _TECHNICIAN, needs=("reboot",)),
     Command(
         "factory_reset",
