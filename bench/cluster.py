@@ -31,6 +31,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "delivery"))
 from delivery_samples import sample_event
 
@@ -42,7 +45,7 @@ from alpr_edge.delivery.mqtt_settings import MqttSettings, MqttTimes
 from alpr_edge.delivery.outbox import Outbox
 from alpr_edge.delivery.port import Topics
 from alpr_edge.delivery.receipt_service import ReadStore, ReceiptService, Where
-from bench.cluster_engines import ENGINES, Engine, wait_for
+from bench.cluster_engines import ENGINES, Engine, listens, wait_for
 
 CYCLE_S, GREEN_S = 30.0, 10.0
 """A short traffic light: a third of the time vehicles pass, the rest nothing."""
@@ -244,14 +247,73 @@ def _account(
     }
 
 
+def throughput(engine: Engine, count: int, folder: Path) -> dict[str, float]:
+    """As many reads as the engine takes: four publishers with 20 in flight at node 1, a durable
+    session at the last node. Bare paho, nothing stored at the publishers' side."""
+    store = ReadStore(folder / "throughput.sqlite3")
+    where = Where(*engine.brokers[-1], prefix="fast", name="fast", mqtt5=False, reconnect_s=1)
+    service = ReceiptService(where, store)
+    serving = threading.Thread(target=service.run, daemon=True)
+    serving.start()
+    wait_for("the consumer is there", lambda: service.subscribed, 120)
+    payloads = [sample_event().to_json() for _ in range(count)]
+    done = threading.Semaphore(0)
+    clients = []
+    for n in range(4):
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, f"fast-{n}", protocol=MQTTProtocolVersion.MQTTv311
+        )
+        ready = threading.Event()
+        client.on_connect = lambda *_, ready=ready: ready.set()
+        client.on_publish = lambda *_: done.release()
+        client.connect(*engine.brokers[0])
+        client.loop_start()
+        assert ready.wait(60)
+        clients.append(client)
+    cpu_s, began = engine.cpu_s, time.monotonic()
+    for n, payload in enumerate(payloads):
+        clients[n % 4].publish("fast/cam-fast/reads", payload, qos=1)
+    for _ in payloads:
+        assert done.acquire(timeout=300)
+    taken_s = time.monotonic() - began
+    wait_for("the consumer has all", lambda: service.stored >= count, 300)
+    stored_s = time.monotonic() - began
+    cpu_s = engine.cpu_s - cpu_s
+    for client in clients:
+        client.disconnect()
+        client.loop_stop()
+    service.stop()
+    serving.join(60)
+    store.close()
+    return {
+        "acknowledged_per_s": round(count / taken_s),
+        "consumed_per_s": round(count / stored_s),
+        "cluster_cpu_ms_a_read_in_flow": round(1000 * cpu_s / count, 2),
+    }
+
+
 def faults(engine: Engine) -> list[tuple[str, Any]]:
-    """One node killed and back, one cut off and back, quiet before and after."""
+    """One node killed and back, one cut off and back, quiet before and after.
+
+    The second fault waits until the first is over: two of three nodes are no majority.
+    """
+
+    def back() -> None:
+        engine.start(1)
+        took_s = wait_for("node 1 is back", lambda: listens(*engine.brokers[0]), 600)
+        print(f"node 1 was ready again after {took_s:.0f} s", file=sys.stderr)
+
+    def joined() -> None:
+        takes = "still takes" if listens(*engine.brokers[1]) else "takes no"
+        print(f"node 2, cut off, {takes} connections", file=sys.stderr)
+        engine.mend()
+
     return [
         ("quiet", lambda: None),
         ("node 1 killed", lambda: engine.kill(1)),
-        ("node 1 back", lambda: engine.start(1)),
+        ("node 1 back", back),
         ("node 2 cut off", engine.cut),
-        ("node 2 joined", engine.mend),
+        ("node 2 joined", joined),
         ("quiet", lambda: None),
     ]
 
@@ -264,6 +326,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--rate", type=float, default=0.12, help="reads a second and camera (0.12)")
     parser.add_argument("--settle-on", choices=["puback", "receipt"], default="puback")
+    parser.add_argument(
+        "--flow", type=int, default=4000, metavar="N", help="reads at full speed first (4000)"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if not wanted.inside:
@@ -277,7 +342,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="alpr-edge-cluster-") as name:
         engine = ENGINES[wanted.engine](Path(name))
         try:
-            print(json.dumps(run(engine, load, faults(engine), Path(name)), indent=2))
+            flow = throughput(engine, wanted.flow, Path(name)) if wanted.flow else {}
+            account = run(engine, load, faults(engine), Path(name))
+            print(json.dumps(account | flow, indent=2))
         finally:
             engine.close()
 

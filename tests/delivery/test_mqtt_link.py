@@ -869,3 +869,50 @@ def test_a_loop_that_two_threads_want_is_run_by_one_and_loses_nothing(
         eventually(lambda name=name: found.extend(link.events(0.05)) or Confirmed(name) in found)
     session._hurry.clear()
     assert not any(isinstance(event, Lost) for event in found)
+
+
+# --- the last will waits ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delay_s", [2, 60])
+def test_the_last_will_waits_so_that_a_link_that_flickers_is_not_told(
+    mosquitto: Any, make_link: MakeLink, subscribe: Subscribe, delay_s: int
+) -> None:
+    sub = subscribe(mosquitto.port)
+    times = MqttTimes(connect=5.0, first_retry=0.1, most_retry=0.3, will_delay=delay_s)
+    link = connected(make_link(mosquitto.port, times=times))
+    link.announce(b'{"state":"online"}')
+    eventually(lambda: sub.states)
+    session = link._session
+    assert session is not None
+    # Cut without a farewell, and nobody comes back: mosquitto looks at its wills once a second.
+    link._closing.set()
+    session.abort(LinkCode.LOST)
+    link._thread.join(30)
+    if delay_s == 2:
+        eventually(lambda: len(sub.states) > 1, within_s=60)
+        assert sub.states[-1]["state"] == "offline"
+        return
+    # Who is back within the delay was never gone, as far as anybody is told.
+    again = connected(make_link(mosquitto.port, times=times))
+    again.announce(b'{"state":"online"}')
+    eventually(lambda: len(sub.states) > 1)
+    time.sleep(1.5)
+    assert {str(one["state"]) for one in sub.states} == {"online"}
+
+
+def test_a_topic_goes_once_where_the_broker_takes_a_number_for_it(
+    mosquitto: Any, make_link: MakeLink, subscribe: Subscribe
+) -> None:
+    sub = subscribe(mosquitto.port)
+    link = connected(make_link(mosquitto.port))
+    session = link._session
+    assert session is not None
+    assert session._most_aliases > 0
+    assert session._aliased(TOPICS.state) == (TOPICS.state, 1)
+    assert session._aliased(TOPICS.state) == ("", 1)
+    events = [sample_event() for _ in range(5)]
+    for event in events:
+        assert link.publish(read(event.to_json(), event.event_id))
+    eventually(lambda: len(sub.reads) == 5)
+    assert [m.topic for m in sub.reads] == [TOPICS.reads] * 5
