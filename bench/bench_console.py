@@ -52,6 +52,8 @@ require_signatures = false
 keep_key_in = "file"
 [clock]
 accept = "assumed"
+[site]
+required = false
 [run]
 status_file = "status.json"
 """

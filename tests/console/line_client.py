@@ -49,6 +49,8 @@ city_keys = "city-keys"
 persons = "persons.json"
 [clock]
 accept = "assumed"
+[site]
+required = false
 [run]
 on_stop = "idle"
 status_file = "status.json"
@@ -151,6 +153,8 @@ class Technician:
         self.until("code: ")
         self.send(f"{unit.code(name)}\r")
         self.until("alpr-edge> ", "alpr-edge# ")
+        # No pager: how long an answer is must not matter.
+        self.ask("terminal length 0")
 
     def narrow(self, unit: UnitFiles) -> None:
         """`commit`, up to the last secret; the answer is not waited for."""
