@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from tests.authority.samples import NOW
 from tests.console.console_samples import CITY
 from tests.console.line_client import PASSWORD, Technician, UnitFiles, make_unit, process
+from tests.service.site_samples import SiteUnit, street_premises
 
 from alpr_edge.config.store import load
 from alpr_edge.console.accounts import Accounts
@@ -23,7 +25,9 @@ from alpr_edge.delivery.clocks import SystemClocks
 from alpr_edge.errors import AlprEdgeError
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import rasterise
+from alpr_edge.placement.check import Verdict
 from alpr_edge.placement.session import CalibrationSession
+from alpr_edge.placement.site_files import SiteFiles, SiteKeys, SitePaths
 from alpr_edge.simulator.serial_line import SerialLine
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import sign_file
@@ -49,7 +53,8 @@ def code_of(does: Any, *args: Any, **more: Any) -> str:
 def test_what_needs_the_service_says_so_without_it(tmp_path: Path) -> None:
     unit = real(make_unit(tmp_path))
     assert unit.status()["running"] is False
-    for does in (unit.health, unit.run_self_test, unit.premises, unit.placement):
+    assert unit.premises()["register"] is None
+    for does in (unit.health, unit.run_self_test, unit.placement):
         assert code_of(does) == NOT_HERE
     assert code_of(unit.take_reference) == NOT_HERE
     assert code_of(unit.reads, 3, reason="because", who="sam") == NOT_HERE
@@ -79,6 +84,30 @@ def test_calibration_is_kept_beside_the_key(tmp_path: Path) -> None:
     ).answers
     assert unit.save_calibration(answers)["id"] == "cam-1"
     assert unit.calibration()["height_m"] == pytest.approx(4.6)
+
+
+def test_premises_and_placement_come_from_the_register_and_the_camera(tmp_path: Path) -> None:
+    unit = real(make_unit(tmp_path))
+    assert code_of(unit.placement) == NOT_HERE
+    world = SiteUnit(tmp_path)
+    world.register(street_premises())
+    world.calibrated()
+    files = SiteFiles(
+        SitePaths(tmp_path / "premises.json", None, tmp_path / "camera.json"),
+        lambda: SiteKeys((world.city.public,)),
+    )
+    unit._place = replace(unit._place, site=files)
+    premises = unit.premises()
+    assert (premises["register"], premises["made_up"], premises["sites"]) == ("Made up", True, 1)
+    assert premises["near"][0]["distance_m"] < 200
+    placement = unit.placement()
+    assert placement["verdict"] in list(Verdict)
+    assert 0 < placement["masked"] <= 1
+    # Signed by somebody else: it does not count, and says so.
+    files = SiteFiles(SitePaths(tmp_path / "premises.json"), lambda: SiteKeys((CITY.public,)))
+    unit._place = replace(unit._place, site=files)
+    assert unit.premises()["register"] is None
+    assert "register" in unit.premises()["trouble"]
 
 
 def test_a_configuration_is_taken_only_from_the_city(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -39,11 +39,16 @@ from alpr_edge.console.view_keeper import ViewKeeper
 from alpr_edge.delivery.clocks import Clocks
 from alpr_edge.delivery.setup import mqtt_settings
 from alpr_edge.errors import AlprEdgeError, ConsoleError, ExclusionError, KeyUnusable, TrustError
+from alpr_edge.exclusion.camera_model import PlacedCamera
+from alpr_edge.exclusion.projection import near_sites
 from alpr_edge.ledger.files import CHECKPOINT
 from alpr_edge.ledger.note import parse_checkpoint, parse_note
 from alpr_edge.ledger.telling import Asked, By, Tells
 from alpr_edge.placement.camera_file import camera_values
+from alpr_edge.placement.check import Placement, Policy, check_placement
+from alpr_edge.placement.files import load_camera
 from alpr_edge.placement.session import CalibrationSession
+from alpr_edge.placement.site_files import OnDisk, SiteFiles, SiteKeys, SitePaths
 from alpr_edge.trust.checks import check_number, format_time
 from alpr_edge.trust.device_identity import KEY_FILE, device_key
 from alpr_edge.trust.documents import DocumentType
@@ -86,6 +91,7 @@ class Place:
         city_keys: the file that counts (`wiring.city_keys_file`).
         store: None on a bench with an unsigned mask file.
         software: name and version.
+        site: register, commissioning record and camera.
     """
 
     config_file: Path | None
@@ -93,6 +99,7 @@ class Place:
     store: MaskStore | None
     software: str
     environment: Mapping[str, str]
+    site: SiteFiles = field(default_factory=lambda: SiteFiles(SitePaths(), SiteKeys))
 
 
 class RealUnit:
@@ -207,13 +214,38 @@ class RealUnit:
 
     def premises(self) -> Document:
         """See `DeviceAccess`."""
-        raise _not_here("this version keeps no register on the unit", "docs/placement.md")
+        found = self._place.site.load()
+        register, trouble = found.register, dict(found.trouble)
+        if register is None:
+            return {"register": None, "trouble": trouble}
+        return {
+            "register": register.title,
+            "authority": register.authority,
+            "serial": register.serial,
+            "issued": register.issued.isoformat(),
+            "valid_to": None if register.valid_to is None else register.valid_to.isoformat(),
+            "made_up": register.is_made_up,
+            "sites": len(register.sites),
+            "near": [
+                {"name": one.name, "category": one.category, "distance_m": round(one.distance_m)}
+                for one in self._checked(found).sites
+            ]
+            if self._camera(found) is not None
+            else "the camera is not calibrated",
+            "trouble": trouble,
+        }
 
     def placement(self) -> Document:
         """See `DeviceAccess`."""
-        raise _not_here(
-            "this version checks placement on the bench", "alpr-edge placement check, with `pull`"
-        )
+        checked = self._checked(self._place.site.load())
+        return {
+            "camera": checked.camera.id,
+            "verdict": checked.verdict.value,
+            "reasons": list(checked.reasons),
+            "readable_m": [round(checked.near_m, 1), round(checked.far_m, 1)],
+            "lost": round(checked.lost, 4),
+            "masked": round(checked.masked, 4),
+        }
 
     def network(self) -> Document:
         """See `DeviceAccess`."""
@@ -448,6 +480,28 @@ class RealUnit:
     @property
     def _calibration_file(self) -> Path:
         return Path(self._config.trust.identity) / CALIBRATION
+
+    def _camera(self, found: OnDisk) -> PlacedCamera | None:
+        """The camera of the configuration, else the one that was calibrated here."""
+        if found.camera is not None or not self._calibration_file.exists():
+            return found.camera
+        return load_camera(self._calibration_file)
+
+    def _checked(self, found: OnDisk) -> Placement:
+        """The placement check of this camera against the register, on today's date.
+
+        Raises:
+            ConsoleError: there is no register, or no calibrated camera.
+        """
+        camera = self._camera(found)
+        if found.register is None:
+            raise _not_here("there is no register on this unit", "site.premises")
+        if camera is None:
+            raise _not_here("the camera is not calibrated", "calibrate")
+        policy = Policy()
+        sites = found.register.sites_on(self._now.date())
+        near = near_sites(sites, camera, policy.rules.reach_m)
+        return check_placement(camera, near, policy, suggest=False)
 
     def _alive(self) -> Live:
         if self._live is None:

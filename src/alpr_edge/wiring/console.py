@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpr_edge.wiring.guard import make_mask_store
+from alpr_edge.wiring.place import site_files
 from alpr_edge.wiring.signed_config import CITY_KEYS, SignatureCheck
 
 if TYPE_CHECKING:
@@ -118,7 +119,14 @@ def session_maker(
     accounts = Accounts(config.console.folder, clocks)
     keys = CITY_KEYS if check.anchored else config.trust.city_keys
     store = None if config.exclusion.mask_store is None else make_mask_store(config)
-    place = Place(config_file, None if keys is None else Path(keys), store, software, environment)
+    place = Place(
+        config_file,
+        None if keys is None else Path(keys),
+        store,
+        software,
+        environment,
+        site_files(config, check),
+    )
     unit = RealUnit(config, place, clocks, tells=tells, accounts=accounts, live=live)
 
     def defect(err: Exception) -> None:

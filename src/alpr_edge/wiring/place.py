@@ -31,9 +31,7 @@ def make_place(
     site = config.site
     if site is None or not site.required:
         return NoSite()
-    number = Path(config.trust.identity) / "register.number"
-    paths = SitePaths(site.premises, site.commissioning, site.camera, number)
-    files = SiteFiles(paths, lambda: _keys(config, check))
+    files = site_files(config, check)
     if not site.moves:
         return StandingCamera(files, config.device.id, Policy(), least_band=config.exclusion.band)
     assert site.hfov_deg is not None  # config.rules: a moving camera states it
@@ -41,6 +39,18 @@ def make_place(
     limits = Limits(reach_m=site.reach_m, max_accuracy_m=site.max_accuracy_m)
     head = None if site.head is None else _head(site.head, environment)
     return MovingCamera(files, _fixes(site), looking, limits, head=head)
+
+
+def site_files(config: DeviceConfig, check: SignatureCheck) -> SiteFiles:
+    """Register, record and camera of a unit, as they lie there."""
+    site = config.site
+    number = Path(config.trust.identity) / "register.number"
+    paths = (
+        SitePaths()
+        if site is None
+        else SitePaths(site.premises, site.commissioning, site.camera, number)
+    )
+    return SiteFiles(paths, lambda: _keys(config, check))
 
 
 def _keys(config: DeviceConfig, check: SignatureCheck) -> SiteKeys:
