@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import cos, hypot, isfinite, radians, sin
-from typing import Final
+from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,7 +172,11 @@ def distance_m(one: LonLat, other: LonLat) -> float:
     return float(np.sqrt(((a - b) ** 2).sum()))
 
 
-def drop_m(distance: float) -> float:
+@overload
+def drop_m(distance: float) -> float: ...
+@overload
+def drop_m(distance: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def drop_m(distance: Any) -> Any:
     """How far the ground lies below the plane at a distance from its origin, metres, at most."""
     return distance * distance / (2 * SMALLEST_RADIUS_M)
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import shapely
@@ -43,7 +43,7 @@ from alpr_edge.exclusion.premises import (
 from alpr_edge.zone_set import GateLine, ZonePolygon, ZoneSet
 
 CURVATURE: Final = 1.5
-STEP_PX: Final = 12.0
+STEP_PX: Final = 24.0
 """Outlines are bent by the lens at steps of this; the chord is off by far less than a pixel."""
 OUTWARD_PX: Final = 1.0
 MOST_POINTS: Final = 200
@@ -117,10 +117,7 @@ def project(sites: Sequence[Site], camera: PlacedCamera, rules: Rules) -> Projec
     plane = LocalPlane(*camera.pose.place)
     frame = _Frame(camera, rules)
     seen: list[SiteInView] = []
-    masks: list[ZonePolygon] = []
-    bands: list[ZonePolygon] = []
-    gates: list[GateLine] = []
-    cores: list[BaseGeometry] = []
+    found: list[tuple[Site, BaseGeometry, BaseGeometry]] = []
     stands_in: list[str] = []
     here = shapely.Point(0, 0)
     grounds = [core_pieces(site, plane) for site in near]
@@ -140,20 +137,22 @@ def project(sites: Sequence[Site], camera: PlacedCamera, rules: Rules) -> Projec
         taint_px = shapely.union(ring_px, lane_px)
         if taint_px.area == 0.0:
             continue
-        cores.append(core_px)
         seen.append(SiteInView(site, distance, frame.share(core_px)))
-        masks += frame.polygons(site.id, core_px)
-        bands += frame.polygons(site.id, taint_px)
-        gates += frame.gates(site, plane)
+        found.append((site, core_px, taint_px))
     in_view = tuple(sorted(seen, key=lambda s: s.distance_m))
-    masked = frame.share(shapely.union_all(cores)) if cores else 0.0
+    masked = frame.share(shapely.union_all([core for _, core, _ in found])) if found else 0.0
     if stands_in or masked > 1 - 1e-6:
         return Projection(ZoneSet(whole_frame=True), in_view, tuple(stands_in), 1.0)
+    shapes = frame.polygons(
+        [*((site.id, core) for site, core, _ in found), *((site.id, t) for site, _, t in found)]
+    )
+    masks = [shape for some in shapes[: len(found)] for shape in some]
+    bands = [shape for some in shapes[len(found) :] for shape in some]
     zones = ZoneSet(
         masks=_within_limits(masks),
         nothing_protected=not seen,
         bands=_within_limits(bands),
-        gates=tuple(gates[:MOST_SHAPES]),
+        gates=tuple(frame.gates([site for site, _, _ in found], plane)[:MOST_SHAPES]),
         band=rules.band_share if masks else 0.0,
     )
     return Projection(zones, in_view, (), masked)
@@ -194,6 +193,7 @@ class _Frame:
         # What the camera sees is farther than the clearance, so no nearer than this along its axis.
         self._near_m = 0.9 * self.clearance_m * cos(radians(min(self._cone_deg + 10.0, 85.0)))
         self._sector = self._view_sector(rays)
+        shapely.prepare(self._sector)
 
     def _view_sector(self, rays: Points) -> shapely.Polygon:
         """The ground that may be in view, as a wedge, or a square where it may be all round."""
@@ -217,39 +217,56 @@ class _Frame:
 
         None is the whole frame.
         """
-        prisms, owners = [], []
-        for owner, pieces in enumerate(grounds):
-            for ground in shapely.intersection(list(pieces), self._sector):
-                if not ground.is_empty:
-                    outline = shapely.get_coordinates(ground.convex_hull)
-                    prism = self._prism(outline, height_m)
-                    if len(prism):
-                        prisms.append(prism)
-                        owners.append(owner)
-        if not prisms:
-            return [shapely.Polygon()] * len(grounds)
-        counts = np.array([len(prism) for prism in prisms])
-        boxes, sure = self._boxes(np.concatenate(prisms))
-        index = np.repeat(np.arange(len(prisms)), counts)
-        points = shapely.multipoints(boxes.reshape(-1, 2), indices=np.repeat(index, 4))
-        hulls = np.asarray(shapely.convex_hull(points))
-        all_sure = np.logical_and.reduceat(sure, np.concatenate([[0], counts.cumsum()[:-1]]))
-        pictures: list[BaseGeometry | None] = []
-        for owner in range(len(grounds)):
-            mine = [i for i, o in enumerate(owners) if o == owner]
-            if not all_sure[mine].all():
-                pictures.append(None)
-                continue
-            pictures.append(shapely.union_all(hulls[mine]))
+        owners = np.repeat(np.arange(len(grounds)), [len(pieces) for pieces in grounds])
+        pieces: Any = np.array([piece for some in grounds for piece in some], dtype=object)
+        corners, index = self._prisms(pieces, height_m)
+        pictures: list[BaseGeometry | None] = [shapely.Polygon()] * len(grounds)
+        if not len(corners):
+            return pictures
+        boxes, sure = self._boxes(corners)
+        # A line through all corners has the hull of the corners.
+        numbers, index = np.unique(index, return_inverse=True)
+        lines: Any = shapely.linestrings(boxes.reshape(-1, 2), indices=np.repeat(index, 4))
+        hulls = np.asarray(shapely.convex_hull(lines))
+        doubtful = np.bincount(index, ~sure, len(numbers)) > 0
+        owners = owners[numbers]
+        for owner in np.unique(owners):
+            mine = owners == owner
+            pictures[owner] = None if doubtful[mine].any() else shapely.union_all(hulls[mine])
         return pictures
 
-    def _prism(self, ground: Points, height_m: float) -> Points:
-        """The corners `(N, 3)` of a convex piece of ground, extruded, in front of the lens."""
+    def _prisms(self, pieces: Any, height_m: float) -> tuple[Points, NDArray[np.intp]]:
+        """Convex pieces of ground, cut to what may be in view, extruded, in front of the lens.
+
+        Returns:
+            The prisms' corners `(N, 3)`, and of each its piece, in the order of the pieces; pieces
+            out of view have none.
+        """
+        crosses = ~np.asarray(shapely.covered_by(pieces, self._sector), bool)
+        pieces = pieces.copy()
+        pieces[crosses] = shapely.intersection(pieces[crosses], self._sector)
+        outlines: Any = shapely.convex_hull(pieces)
+        ground, index = shapely.get_coordinates(outlines, return_index=True)
+        if not len(ground):
+            return np.zeros((0, 3)), np.zeros(0, np.intp)
         away = np.hypot(ground[:, 0], ground[:, 1])
-        loose = self._camera.ground.at(away) + drop_m(float(away.max()))
+        farthest = np.zeros(len(pieces))
+        np.maximum.at(farthest, index, away)
+        loose = self._camera.ground.at(away) + drop_m(farthest)[index]
         low = np.column_stack([ground, -loose])
         top = np.column_stack([ground, height_m + loose])
-        return _cut_near(np.concatenate([low, top]), self._camera, self._near_m)
+        depths = [self._camera.view.to_camera(ring)[:, 2] for ring in (low, top)]
+        behind = np.unique(index[np.minimum(*depths) < self._near_m])
+        whole = ~np.isin(index, behind)
+        parts, numbers = [low[whole], top[whole]], [index[whole], index[whole]]
+        for number in behind:
+            mine = index == number
+            ring = np.concatenate([low[mine], top[mine]])
+            parts.append(_cut_near(ring, self._camera, self._near_m))
+            numbers.append(np.full(len(parts[-1]), number))
+        corners, index = np.concatenate(parts), np.concatenate(numbers)
+        order = np.argsort(index, kind="stable")
+        return corners[order], index[order]
 
     def _boxes(self, corners: Points) -> tuple[Points, NDArray[np.bool_]]:
         """Corners of the boxes `(N, 4, 2)` that hold the corners' pixels under every pose.
@@ -288,34 +305,44 @@ class _Frame:
         """Part of the frame, 0..1."""
         return min(1.0, float(pixels.area / self.whole.area))
 
-    def polygons(self, name: str, pixels: BaseGeometry) -> list[ZonePolygon]:
-        """The parts of a shape as polygons in parts of the frame."""
-        parts = [p for p in shapely.get_parts(pixels) if isinstance(p, shapely.Polygon)]
-        parts = [part for part in parts if not part.is_empty]
-        return [
-            self._polygon(_title(name, number), part) for number, part in enumerate(parts, start=1)
-        ]
+    def polygons(self, shapes: Sequence[tuple[str, BaseGeometry]]) -> list[list[ZonePolygon]]:
+        """The parts of each named shape as polygons in parts of the frame."""
+        parts, owners, names = [], [], []
+        for owner, (name, pixels) in enumerate(shapes):
+            number = 0
+            for part in shapely.get_parts(pixels):
+                if isinstance(part, shapely.Polygon) and not part.is_empty:
+                    number += 1
+                    parts.append(part)
+                    owners.append(owner)
+                    names.append(_title(name, number))
+        found: list[list[ZonePolygon]] = [[] for _ in shapes]
+        for owner, name, outline in zip(owners, names, _simple(parts, self.whole), strict=True):
+            found[owner].append(self._polygon(name, outline))
+        return found
 
-    def _polygon(self, name: str, part: shapely.Polygon) -> ZonePolygon:
-        outline = _simple(part, self.whole)
+    def _polygon(self, name: str, outline: shapely.Polygon) -> ZonePolygon:
         size = (self._camera.lens.width_px, self._camera.lens.height_px)
         rings = [
-            tuple((float(x), float(y)) for x, y in np.clip(ring / size, 0.0, 1.0).round(7))
+            tuple(map(tuple, np.clip(ring / size, 0.0, 1.0).round(7).tolist()))
             for ring in _rings(outline)
         ]
         return ZonePolygon(name, rings[0], tuple(rings[1:]))
 
-    def gates(self, site: Site, plane: LocalPlane) -> list[GateLine]:
+    def gates(self, sites: Sequence[Site], plane: LocalPlane) -> list[GateLine]:
         """Where driveways meet the street, as lines in parts of the frame."""
         lens, view = self._camera.lens, self._camera.view
+        named = [one for site in sites for one in gate_lines(site, plane)]
+        if not named:
+            return []
+        flat = shapely.get_coordinates([line for _, line in named]).reshape(-1, 2, 2)
+        in_camera = view.to_camera(np.concatenate([flat, np.zeros((len(flat), 2, 1))], axis=2))
+        ahead = in_camera[..., 2].min(axis=1) > self._near_m
+        ways = [way for (way, _), is_ahead in zip(named, ahead, strict=True) if is_ahead]
+        pixels = lens.to_frame(view.to_ideal(in_camera[ahead], lens))
         found = []
-        for way, line in gate_lines(site, plane):
-            flat = np.column_stack([shapely.get_coordinates(line), np.zeros(2)])
-            in_camera = view.to_camera(flat)
-            if in_camera[:, 2].min() <= self._near_m:
-                continue
-            drawn = shapely.LineString(lens.to_frame(view.to_ideal(in_camera, lens)))
-            cut = shapely.intersection(drawn, self.whole)
+        for way, ends in zip(ways, pixels, strict=True):
+            cut = shapely.intersection(shapely.LineString(ends), self.whole)
             if cut.geom_type != "LineString" or cut.length < 2.0:
                 continue
             size = (lens.width_px, lens.height_px)
@@ -365,31 +392,45 @@ def _cut_near(prism: Points, camera: PlacedCamera, near_m: float) -> Points:
     return np.concatenate([prism[depth >= 0], start + (end - start) * share])
 
 
-def _simple(part: shapely.Polygon, frame: shapely.Polygon) -> shapely.Polygon:
-    """A polygon of few points, within the frame, that covers the given one and a little more."""
-    polygon = shapely.Polygon(part.exterior, [h for h in part.interiors if _area(h) > 64.0])
+def _simple(parts: Sequence[shapely.Polygon], frame: shapely.Polygon) -> Sequence[shapely.Polygon]:
+    """For each a polygon of few points, within the frame, that covers it and a little more."""
+    whole: Any = np.empty(len(parts), object)
+    whole[:] = [
+        shapely.Polygon(part.exterior, [h for h in part.interiors if _area(h) > 64.0])
+        if part.interiors
+        else part
+        for part in parts
+    ]
+    found = whole.copy()
+    left = np.arange(len(parts))
     for step in (1.0, 2.0, 4.0, 8.0):
-        rougher = polygon.buffer(step, join_style="mitre").simplify(step * 0.8)
-        rougher = shapely.clip_by_rect(rougher, *frame.bounds)
-        if not isinstance(rougher, shapely.Polygon) or _points(rougher) > MOST_POINTS:
-            continue
-        if rougher.is_valid and rougher.covers(polygon) and _is_apart(rougher):
-            return rougher
-    return shapely.box(*polygon.bounds)
+        if not len(left):
+            break
+        rougher: Any = shapely.buffer(whole[left], step, join_style="mitre")
+        rougher = shapely.clip_by_rect(shapely.simplify(rougher, step * 0.8), *frame.bounds)
+        good = shapely.is_valid(rougher) & shapely.covers(rougher, whole[left])
+        good &= np.array([_is_good(one) for one in rougher], bool)
+        found[left[good]] = rougher[good]
+        left = left[~good]
+    for number in left:
+        found[number] = shapely.box(*whole[number].bounds)
+    return list(found)
 
 
-def _is_apart(polygon: shapely.Polygon) -> bool:
-    """Whether no two points of a ring would be rounded to one."""
-    steps = [np.roll(ring, -1, axis=0) - ring for ring in _rings(polygon)]
-    return all(bool((np.hypot(step[:, 0], step[:, 1]) > 0.01).all()) for step in steps)
+def _is_good(polygon: BaseGeometry) -> bool:
+    """Whether it is one polygon of few points, of which no two would be rounded to one."""
+    if not isinstance(polygon, shapely.Polygon) or polygon.is_empty:
+        return False
+    for ring in (polygon.exterior, *polygon.interiors):
+        points = shapely.get_coordinates(ring)
+        steps = points[1:] - points[:-1]
+        if len(steps) > MOST_POINTS or not (np.hypot(steps[:, 0], steps[:, 1]) > 0.01).all():
+            return False
+    return True
 
 
 def _rings(polygon: shapely.Polygon) -> list[Points]:
     return [shapely.get_coordinates(r)[:-1] for r in (polygon.exterior, *polygon.interiors)]
-
-
-def _points(polygon: shapely.Polygon) -> int:
-    return max(len(ring) for ring in _rings(polygon))
 
 
 def _area(ring: shapely.LinearRing) -> float:
