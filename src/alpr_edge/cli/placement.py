@@ -239,12 +239,20 @@ def _harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
+_TELL_EVERY = 5_000
+
+
 def _progress() -> Any:
-    shown = sys.stderr.isatty()
+    shown, told = sys.stderr.isatty(), 0
 
     def tell(done: int) -> None:
+        nonlocal told
         if shown and done % 200 == 0:
             print(f"\r{done} cameras", end="", file=sys.stderr, flush=True)
+        elif not shown and done - told >= _TELL_EVERY:
+            # In a log: a line now and then.
+            told = done
+            print(f"{done} cameras", file=sys.stderr, flush=True)
 
     return tell
 
