@@ -10,13 +10,13 @@ SOURCES := src tests scripts bench evidence hil_tests
 
 # For other machines than this one: the torch that `make train` installs (CONTRIBUTING.md).
 TORCH ?= torch==2.13.0
-# The labgrid environment that `make hil` tests; without one every test there is skipped.
-HIL_ENV ?=
+# The labgrid environment that `make hil` tests.
+HIL_ENV ?= hil_tests/env/loopback.yaml
 ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test poses lint check fix bench evidence broker soak-delivery bench-cluster wheel lock train hil clean
+.PHONY: help setup demo test poses lint check fix bench evidence broker soak-delivery bench-cluster wheel lock train hil hil-image hil-emulated clean
 
 # A virtual environment does not survive being moved: one that was made elsewhere is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -104,7 +104,7 @@ lock: .venv-lock/.set-up ## the lock files anew from pyproject.toml (ARGS=--upgr
 	$(UV) $(ARGS) pyproject.toml requirements/train-torch.in --extra train \
 	  --override requirements/train-without-torch.txt -c requirements/dev.lock \
 	  -o requirements/train.lock
-	$(UV) $(ARGS) pyproject.toml --extra hil -c requirements/dev.lock -o requirements/hil.lock
+	$(UV) $(ARGS) requirements/hil.in -c requirements/dev.lock -o requirements/hil.lock
 	$(UV) $(ARGS) requirements/bench.in -c requirements/dev.lock -o requirements/bench.lock
 
 .venv-lock/.set-up: requirements/lock-tool.lock
@@ -125,8 +125,15 @@ train: .venv-train/.set-up .venv-bench/.set-up ## train both models anew into RU
 	  'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages/alpr_edge.pth
 	@touch $@
 
-hil: .venv-hil/.set-up ## tests on a real or emulated unit: HIL_ENV=hil_tests/env/NAME.yaml
-	@.venv-hil/bin/python -m pytest hil_tests $(if $(HIL_ENV),--lg-env "$(HIL_ENV)") $(ARGS)
+hil: $(STAMP) .venv-hil/.set-up ## the bench's suite on a process of this machine; HIL_ENV=… another unit
+	@.venv-hil/bin/python -m pytest -c hil_tests/pytest.ini --rootdir . hil_tests --lg-env "$(HIL_ENV)" $(ARGS)
+
+hil-image: $(STAMP) ## the bootable aarch64 image of hil-emulated, kept (root; ten minutes the first time)
+	@scripts/hil/build_image
+
+hil-emulated: hil-image .venv-hil/.set-up ## the suite on a booted aarch64 unit under QEMU (half an hour)
+	@.venv-hil/bin/python -m pytest -c hil_tests/pytest.ini --rootdir . hil_tests \
+	  --lg-env hil_tests/env/emulated.yaml $(ARGS)
 
 .venv-hil/.set-up: requirements/hil.lock
 	@$(PYTHON) -m venv --clear .venv-hil
