@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from hil_tests.bench.programs import REPOSITORY, device_python, run
+from hil_tests.bench.verdict import BenchError
 
 REASON = "no unit to test: `make hil`, `make hil-emulated`, or --lg-env hil_tests/env/NAME.yaml"
 NOT_APPLICABLE = "not applicable: "
@@ -62,7 +63,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call" or report.outcome != "passed":
@@ -72,7 +73,7 @@ def pytest_runtest_makereport(
         if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
             why = str(report.longrepr[2]).removeprefix("Skipped: ")
         elif report.outcome == "failed":
-            why = str(getattr(report.longrepr, "reprcrash", None) or report.longrepr)[-600:]
+            why = _cause(call) or str(getattr(report.longrepr, "reprcrash", "failed"))[-600:]
         outcome = report.outcome
         if outcome == "skipped" and why.startswith(NOT_APPLICABLE):
             outcome, why = "not_applicable", why.removeprefix(NOT_APPLICABLE)
@@ -90,6 +91,16 @@ def pytest_runtest_makereport(
             }
         )
     return report
+
+
+def _cause(call: pytest.CallInfo[None]) -> str:
+    """What the bench itself says of it, behind whatever labgrid wrapped round it."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    while error is not None:
+        if isinstance(error, BenchError):
+            return str(error)[:600]
+        error = error.__cause__
+    return ""
 
 
 class Facts:

@@ -38,8 +38,7 @@ def test_one_person_widens_at_once(unit: Any, editing: Any) -> None:
 def test_one_person_cannot_narrow(unit: Any, editing: Any) -> None:
     """Without a second person nothing changes, however it is typed."""
     before = number_of(editing)
-    editing.command("delete mask premises-1")
-    editing.command("set nothing-protected on")
+    editing.command("set mask premises-1 points 0.3,0.3 0.4,0.3 0.4,0.4")
     said = editing.answers("commit reason less", ["anna", ""])
     assert "console.commit.same_person" in said, said
     editing.command("discard")

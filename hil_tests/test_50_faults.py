@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ def test_power_cut_under_load(running: Any, truth: Any, facts: Any) -> None:
     """Off while it reads, on again: it reads, the ledger holds, nothing protected is on disk."""
     running.wait_for("a read", lambda: bool(running.broker.reads), 120)
     running.transition("off")
+    began = time.monotonic()
     running.transition("running")
-    facts.note(power_on_to_reading_s=round(running.timings.get("running", 0), 1))
+    facts.note(power_on_to_reading_s=round(time.monotonic() - began, 1))
     before = len(running.broker.reads)
     running.wait_for("reads again", lambda: len(running.broker.reads) > before, 120)
     verdict = running.maintenance.run(

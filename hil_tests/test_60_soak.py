@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = [pytest.mark.station("soak"), pytest.mark.timeout(7 * 24 * 3600)]
 
-MEMORY = "ps -C alpr-edge,python3,python -o rss=,args= | grep 'alpr.edge run' | grep -v grep"
+MEMORY = "ps -ww -eo rss=,args= | grep '[a]lpr.edge run'"
 
 
 def test_soak(running: Any, facts: Any, request: pytest.FixtureRequest) -> None:
