@@ -15,8 +15,9 @@ from typing import Protocol
 from alpr_edge.exclusion.gate import Gate, GateStep, judge_still
 from alpr_edge.exclusion.interlock import SelfTest
 from alpr_edge.exclusion.mask import MaskedFrame, Masker
+from alpr_edge.exclusion.release_hold import ReleaseHold
 from alpr_edge.exclusion.self_test import Schedule, SelfTester, SelfTestReport, Stations
-from alpr_edge.exclusion.view_watch import ReleaseHold, ViewReport, ViewState, ViewWatch
+from alpr_edge.exclusion.view_watch import ViewReport, ViewState, ViewWatch
 from alpr_edge.exclusion.zones import Zones
 from alpr_edge.types import (
     Detection,
@@ -171,6 +172,11 @@ class Pipeline:
             return False
         self._tester.ask()
         return True
+
+    @property
+    def memories(self) -> tuple[memoryview, ...]:
+        """The blocks that hold the texts of reads that have not left, for locking them into RAM."""
+        return self._gate.memory, self._hold.memory
 
     @property
     def mask_digest(self) -> str:

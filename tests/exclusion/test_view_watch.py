@@ -5,19 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.exclusion import view_samples as samples
-from tests.exclusion.view_samples import SIZE, START, STEP_NS, day, masked, noon, show, watch
+from tests.exclusion.view_samples import SIZE, STEP_NS, day, masked, noon, show, watch
 
 from alpr_edge.errors import ExclusionError
 from alpr_edge.exclusion.drift import Comparison
-from alpr_edge.exclusion.gate import Gate, GateLimits, GateStep
 from alpr_edge.exclusion.interlock import SceneState
 from alpr_edge.exclusion.view_reference import make_reference
 from alpr_edge.exclusion.view_watch import (
     VIEW_SENTENCES,
-    ReleaseHold,
     ViewReport,
     ViewState,
     ViewWatch,
@@ -26,7 +22,6 @@ from alpr_edge.exclusion.view_watch import (
 )
 from alpr_edge.exclusion.zones import make_zones
 from alpr_edge.simulator.view_faults import covered, defocused, dirt, glare
-from alpr_edge.types import ClosedTrack, DropReason, Read, TrackStep
 
 NIGHT = 23.0
 DETECT_LOOKS = 10
@@ -312,87 +307,3 @@ def test_burned_in_text_does_not_confirm_a_view_that_moved() -> None:
     reports = show(one, images)
     assert reports[-1].state is not ViewState.CONFIRMED
     assert max(r.proven_ns for r in reports) < 8 * STEP_NS
-
-
-# --- the hold behind the gate ----------------------------------------------------------------
-
-
-def released(count: int = 1) -> GateStep:
-    """Reads that a gate let go."""
-    gate = Gate(make_zones([], size_px=SIZE, band_px=0, digest="m"), GateLimits())
-    quad = np.array([(10, 10), (40, 10), (40, 20), (10, 20)], np.float32)
-    tracks = tuple(
-        ClosedTrack(i, Read("7ABC123", 0.9, (0.9,) * 7, None), quad, quad, quad, START, START, 3, 3)
-        for i in range(count)
-    )
-    return gate.step(TrackStep((), tracks, ()), 0)
-
-
-NOTHING = GateStep()
-
-
-def view(proven: int | None, state: ViewState = ViewState.CONFIRMED) -> ViewReport:
-    reading = state in (ViewState.CONFIRMED, ViewState.DOUBTFUL)
-    return ViewReport(state, may_read=reading, proven_ns=proven)
-
-
-def test_a_read_leaves_only_when_the_view_is_proven_after_it() -> None:
-    hold = ReleaseHold()
-    assert hold.step(released(), view(900), 1000).released == ()
-    assert hold.step(NOTHING, view(999), 1100).released == ()
-    assert len(hold.step(NOTHING, view(1000), 1200).released) == 1
-    assert hold.waiting == 0
-
-
-def test_in_doubt_reads_wait_and_a_stop_destroys_them() -> None:
-    hold = ReleaseHold()
-    hold.step(released(2), view(900, ViewState.DOUBTFUL), 1000)
-    assert hold.waiting == 2
-    step = hold.step(released(1), view(900, ViewState.MOVED), 1100)
-    assert step.released == ()
-    assert [d.reason for d in step.drops] == [DropReason.VIEW_UNPROVEN] * 3
-    assert hold.waiting == 0
-
-
-def test_too_many_waiting_reads_are_destroyed() -> None:
-    hold = ReleaseHold(WatchLimits(max_held=3))
-    step = hold.step(released(4), view(None, ViewState.DOUBTFUL), 1000)
-    assert [d.reason for d in step.drops] == [DropReason.OVERFLOW] * 4
-    assert hold.waiting == 0
-
-
-def test_the_end_destroys_what_is_not_proven() -> None:
-    hold = ReleaseHold()
-    hold.step(released(), view(None), 5)
-    end = hold.shutdown(released(), view(None))
-    assert end.released == ()
-    assert len(end.drops) == 2
-    free = ReleaseHold().shutdown(released(), ViewReport(ViewState.NO_REFERENCE, may_read=True))
-    assert len(free.released) == 1
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 2), st.booleans(), st.booleans(), st.integers(0, 3)), max_size=25
-    )
-)
-def test_no_read_leaves_without_a_proof_that_is_younger(steps: list) -> None:
-    """Any course of proofs, doubts and stops."""
-    hold = ReleaseHold(WatchLimits(max_held=8))
-    proven: int | None = None
-    came: dict[int, int] = {}
-    given_out = destroyed = 0
-    for now, (count, proves, stops, lag) in enumerate(steps, 1):
-        if proves:
-            proven = max(proven or 0, now - lag)
-        state = ViewState.COVERED if stops else ViewState.CONFIRMED
-        step = released(count)
-        came.update({id(r): now for r in step.released})
-        out = hold.step(step, view(proven, state), now)
-        destroyed += len(out.drops)
-        for read in out.released:
-            assert not stops
-            assert proven is not None
-            assert came[id(read)] <= proven
-        given_out += len(out.released)
-    assert given_out + destroyed + hold.waiting == sum(s[0] for s in steps)

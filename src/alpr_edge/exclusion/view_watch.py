@@ -1,8 +1,8 @@
 """Guarantee N7: nothing leaves unless the view was the commissioned one when it was read.
 
-`ViewWatch` takes a glance every half second, compares it (`drift`) and keeps a state. `ReleaseHold`
-stands behind the gate and lets a released read go only once the view has been confirmed *after*
-that: when the camera moves, what was read meanwhile has not left yet and is destroyed.
+`ViewWatch` takes a glance every half second, compares it (`drift`) and keeps a state. Behind the
+gate `release_hold` lets a released read go only once the view has been confirmed *after* that: when
+the camera moves, what was read meanwhile has not left yet and is destroyed.
 
     unchecked ──two glances agree──▶ confirmed ◀──agrees── doubtful
         ▲                             │  │  ▲                │
@@ -32,13 +32,11 @@ from math import ceil
 
 from alpr_edge.errors import ExclusionError
 from alpr_edge.exclusion.drift import MIN_PATCHES, Comparer, Comparison
-from alpr_edge.exclusion.gate import GateStep, ReleasedRead
 from alpr_edge.exclusion.interlock import SceneState
 from alpr_edge.exclusion.mask import MaskedFrame
 from alpr_edge.exclusion.view_field import GLANCES, Glance, Sampler, free_cells
 from alpr_edge.exclusion.view_reference import Reference
 from alpr_edge.exclusion.zones import Zones
-from alpr_edge.types import Drop, DropReason
 
 
 class ViewState(StrEnum):
@@ -92,7 +90,6 @@ class WatchLimits:
         moved_looks: glances in a row that must agree on a shift.
         turned_ns, covered_ns, defocused_ns, frozen_ns: how long each must last to be believed.
         gap_ns: after a longer pause between frames the view is checked anew.
-        max_held: reads that wait at the most; beyond it all that wait are destroyed.
     """
 
     margin: float = 0.01
@@ -104,7 +101,6 @@ class WatchLimits:
     defocused_ns: int = 2_900_000_000
     frozen_ns: int = 10_000_000_000
     gap_ns: int = 2_000_000_000
-    max_held: int = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,42 +300,3 @@ def comparer_for(reference: Reference, zones: Zones) -> Comparer:
             hint="take it by day, and with more of the street's edges and markings in view",
         )
     return comparer
-
-
-class ReleaseHold:
-    """Keeps what the gate has released until the view is proven; in RAM only, and bounded."""
-
-    def __init__(self, limits: WatchLimits | None = None) -> None:
-        self._limit = (limits or WatchLimits()).max_held
-        self._waiting: list[tuple[int, ReleasedRead]] = []
-
-    @property
-    def waiting(self) -> int:
-        """Reads that wait."""
-        return len(self._waiting)
-
-    def step(self, gate: GateStep, view: ViewReport, now_ns: int) -> GateStep:
-        """What may leave now of what the gate let go, with a drop for all that is destroyed."""
-        if not view.may_read:
-            return self.destroy(gate)
-        self._waiting += [(now_ns, read) for read in gate.released]
-        if len(self._waiting) > self._limit:
-            return GateStep((), gate.drops + self._emptied(DropReason.OVERFLOW))
-        proven = view.proven_ns
-        free = [] if proven is None else [r for t, r in self._waiting if t <= proven]
-        self._waiting = self._waiting[len(free) :]
-        return GateStep(tuple(free), gate.drops)
-
-    def shutdown(self, gate: GateStep, view: ViewReport) -> GateStep:
-        """The end: without a reference all may go, else what is not proven is destroyed."""
-        return gate if view.state is ViewState.NO_REFERENCE else self.destroy(gate)
-
-    def destroy(self, gate: GateStep) -> GateStep:
-        """Nothing may leave: neither what waits nor what the gate let go."""
-        lost = (Drop(DropReason.VIEW_UNPROVEN),) * len(gate.released)
-        return GateStep((), gate.drops + lost + self._emptied(DropReason.VIEW_UNPROVEN))
-
-    def _emptied(self, reason: DropReason) -> tuple[Drop, ...]:
-        count = len(self._waiting)
-        self._waiting.clear()
-        return (Drop(reason),) * count

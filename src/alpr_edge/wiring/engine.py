@@ -85,9 +85,7 @@ class Engine:
         if masks.zones is None:
             raise ExclusionError(masks.facts.detail, code="exclusion.mask.missing")
         zones, tracker = device_zones(self._config, masks.zones, size_px), self._config.tracker
-        gate = Gate(zones, gate_limits(self._config), ground=ground is not None)
-        lock_memory(gate.memory)
-        return Pipeline(
+        pipeline = Pipeline(
             masker=Masker(zones),
             detector=self._detector,
             recogniser=self._recogniser,
@@ -99,12 +97,15 @@ class Engine:
                     max_track_ns=_ns(self._config.exclusion.max_hold_s),
                 )
             ),
-            gate=gate,
+            gate=Gate(zones, gate_limits(self._config), ground=ground is not None),
             watch=ViewWatch(self.reference, zones, watch_limits(self._config)),
             zones=zones,
             schedule=Schedule(every_ns=_ns(self._config.exclusion.self_test_every_s)),
             ground=ground,
         )
+        for block in pipeline.memories:
+            lock_memory(block)
+        return pipeline
 
 
 def gate_limits(config: DeviceConfig) -> GateLimits:
