@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from alpr_edge.exclusion.reach import (
@@ -89,15 +89,79 @@ def test_any_way_within_the_acceleration_is_covered(place, seconds, ax, ay) -> N
         assert may_reach(ZONES, one, seconds)
 
 
+pushes = st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=3, max_size=3)
+
+
+@given(places, st.floats(0.05, 3), pushes)
+def test_any_way_between_two_sightings_is_covered(place, seconds, pushes) -> None:
+    """Three pushes within the bound, one after the other: the way from first to last is covered."""
+    start = sight(*place)
+    bound = ACCELERATION * width_px(start.quad) / PLATE_M
+    steps = 60
+    at, v, way = np.array(place[:2], float), start.velocity.copy(), []
+    for n in range(steps + 1):
+        way.append(at.copy())
+        ax, ay = pushes[min(2, n * 3 // steps)]
+        push = np.array([ax, ay]) * bound / max(1.0, float(np.hypot(ax, ay)))
+        at = at + v * (seconds / steps) + 0.5 * push * (seconds / steps) ** 2
+        v = v + push * (seconds / steps)
+    end = sight(*way[-1], at_s=seconds)
+    cells = np.floor(np.array(way)).astype(int)
+    inside = ((cells >= 0) & (cells < SIZE)).all(axis=1)
+    if (ZONES.band[cells[inside, 1], cells[inside, 0]] > 0).any():
+        assert may_reach_between(ZONES, start, end)
+
+
+@given(
+    st.tuples(st.floats(-4, 4), st.floats(6, 40)),
+    st.tuples(st.floats(-6, 6), st.floats(-15, 15)),
+    st.floats(0.05, 2.5),
+    pushes,
+    st.floats(0.2, 0.9),
+)
+def test_any_way_over_the_ground_is_covered_in_perspective(place, speed, seconds, pushes, edge):
+    """A plate drives over the ground before a pinhole camera; its middle stands for it."""
+    zones = make_zones(
+        [[(edge, 0), (1, 0), (1, 1), (edge, 1)]], size_px=SIZE, band_px=0, digest="d"
+    )
+
+    def seen(at: np.ndarray, at_s: float) -> Sight:
+        px_per_m = 600.0 / at[1]
+        x, y = 320 + at[0] * px_per_m, 60 + 3.0 * px_per_m
+        w, h = PLATE_M / 2 * px_per_m, PLATE_M / 4 * px_per_m
+        quad = np.array(
+            [(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)], np.float32
+        )
+        return Sight(quad, round(at_s * 1e9), np.zeros(2))
+
+    steps, at, v = 48, np.array(place, float), np.array(speed, float)
+    dt, way = seconds / 48, []
+    for n in range(steps + 1):
+        way.append(at.copy())
+        push = np.array(pushes[min(2, n * 3 // steps)])
+        push = push * ACCELERATION / max(1.0, float(np.hypot(*push)))
+        at, v = at + v * dt + 0.5 * push * dt**2, v + push * dt
+    assume(min(p[1] for p in way) > 4.0)
+    cells = [np.floor(seen(p, 0.0).quad.mean(0)).astype(int) for p in way]
+    inside = [c for c in cells if 0 <= c[0] < SIZE[0] and 0 <= c[1] < SIZE[1]]
+    if any(zones.band[c[1], c[0]] for c in inside):
+        assert may_reach_between(zones, seen(way[0], 0.0), seen(way[-1], seconds))
+
+
 @pytest.mark.parametrize(
     ("velocity", "backwards", "seconds"),
-    [((-80, 0), False, 1.0), ((80, 0), True, 1.0), ((0, 120), False, 2.0), ((0, 0), False, None)],
+    [((-80, 0), False, 1.25), ((80, 0), True, 1.25), ((0, 125), False, 2.0), ((0, 0), False, None)],
 )
 def test_seconds_to_the_border(velocity, backwards, seconds) -> None:
     found = seconds_to_border(sight(100, 110, *velocity), SIZE, backwards=backwards)
     assert found == (pytest.approx(seconds) if seconds else float("inf"))
 
 
-def test_over_the_border_is_there_and_no_number_never() -> None:
-    assert seconds_to_border(sight(5, 100, 50.0), SIZE, backwards=False) == 0.0
+def test_partly_across_is_out_as_soon_as_its_motion_has_it_and_no_number_never() -> None:
+    assert seconds_to_border(sight(5, 100, -50.0), SIZE, backwards=False) == pytest.approx(0.1)
+    assert seconds_to_border(sight(5, 100, 50.0), SIZE, backwards=True) == pytest.approx(0.1)
+    assert seconds_to_border(sight(-2, 100, -50.0), SIZE, backwards=False) == 0.0
+    # Inwards, or along the edge: it is not on its way out there.
+    assert seconds_to_border(sight(5, 100, 50.0), SIZE, backwards=False) > 10
+    assert seconds_to_border(sight(5, 110, 0.0, 125.0), SIZE, backwards=False) == 2.0
     assert seconds_to_border(sight(50, np.nan, 50.0), SIZE, backwards=False) == float("inf")

@@ -22,19 +22,21 @@ Rules, where a zone is in view (without one, a closed track is released at once)
    open or held. A car that parks stays open until the tracker's limit ends its track in the view.
 5. Any doubt suppresses. Nothing here ever clears a taint.
 
-The states of a track and all ways between them: `states`. Held texts: `held`.
+The states of a track and all ways between them: `states`. What is kept of one: `passes`; its text:
+`held`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from alpr_edge.exclusion import kin, reach
 from alpr_edge.exclusion.held import HeldTexts
+from alpr_edge.exclusion.passes import Pass
 from alpr_edge.exclusion.reach import Sight
 from alpr_edge.exclusion.states import Event, State, advance
 from alpr_edge.exclusion.zones import Zones, crosses, grow, is_far, touches
@@ -113,37 +115,6 @@ class GateStep:
     drops: tuple[Drop, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
-class _Pass:
-    """What the gate knows of one track.
-
-    Attributes:
-        tick_ns: time from the frame before the last sighting to it.
-        begins_in_view, ends_in_view: suspect, and not (yet) explained by another track.
-        closed: the track without its text, while its read is held.
-        text, read: places of the folded text and of the held read in `HeldTexts`.
-        is_judged: its family has been decided.
-    """
-
-    track_id: int
-    first: Sight
-    last: Sight
-    tick_ns: int
-    state: State = State.OPEN
-    taint: DropReason | None = None
-    sightings: int = 1
-    begins_in_view: bool = False
-    ends_in_view: bool = False
-    has_left: bool = False
-    is_open: bool = True
-    closed: ClosedTrack | None = None
-    closed_ns: int = 0
-    is_judged: bool = False
-    text: int | None = None
-    read: int | None = None
-    kin: set[int] = field(default_factory=set)
-
-
 class Gate:
     """Follows the tracks of one camera and decides what is released.
 
@@ -155,7 +126,7 @@ class Gate:
         self._zones = zones
         self._limits = limits
         self._protected = zones.protected or ground
-        self._passes: dict[int, _Pass] = {}
+        self._passes: dict[int, Pass] = {}
         self._texts = HeldTexts(4 * limits.max_held)
         self._drops: list[Drop] = []
         self._last_ns: int | None = None
@@ -242,7 +213,7 @@ class Gate:
         known = self._passes.get(track_id)
         if known is None:
             sight = Sight(quad, now_ns, _STILL)
-            known = _Pass(track_id, sight, sight, self._tick_ns)
+            known = Pass(track_id, sight, sight, self._tick_ns)
             self._passes[track_id] = known
             self._find_kin(known, with_gap=False)
             self._judge_touch(known, (quad,))
@@ -264,7 +235,7 @@ class Gate:
             self._taint([known], DropReason.TOUCHES_BAND)
         known.last, known.tick_ns = sight, self._tick_ns
 
-    def _judge_touch(self, one: _Pass, quads: Sequence[Quad]) -> None:
+    def _judge_touch(self, one: Pass, quads: Sequence[Quad]) -> None:
         """Taint a track whose plate touches a zone, or does on its way from one quad to the next.
 
         Args:
@@ -286,7 +257,7 @@ class Gate:
             return DropReason.CROSSES_GATE
         return None
 
-    def _judge_begin(self, one: _Pass) -> None:
+    def _judge_begin(self, one: Pass) -> None:
         is_believed, comes_in = self._at_border(one.first, one.tick_ns, backwards=True)
         # What is there when the gate begins to look may have come from anywhere.
         is_fresh = one.first.at_ns - self._began_ns <= self._limits.max_unseen_ns
@@ -323,7 +294,7 @@ class Gate:
 
     # --- kin ---------------------------------------------------------------------------------
 
-    def _find_kin(self, new: _Pass, *, with_gap: bool) -> None:
+    def _find_kin(self, new: Pass, *, with_gap: bool) -> None:
         """Link a new track with every other that may be the same vehicle, seen a moment ago.
 
         Args:
@@ -355,7 +326,7 @@ class Gate:
                 if kin.within(one.last.quad, other.last.quad, self._limits.near_widths):
                     self._link(one, other)
 
-    def _hear(self, one: _Pass, plate: str) -> None:
+    def _hear(self, one: Pass, plate: str) -> None:
         """Link a track with all that have a text like its own."""
         text = kin.fold(plate)
         if not text or text == self._text_of(one):
@@ -370,17 +341,17 @@ class Gate:
             if kin.alike(self._text_of(other), text):
                 self._link(one, other)
 
-    def _text_of(self, one: _Pass) -> str:
+    def _text_of(self, one: Pass) -> str:
         return "" if one.text is None else self._texts.get(one.text)
 
-    def _link(self, one: _Pass, other: _Pass) -> None:
+    def _link(self, one: Pass, other: Pass) -> None:
         one.kin.add(other.track_id)
         other.kin.add(one.track_id)
         for source, target in ((one, other), (other, one)):
             if source.taint is not None:
                 self._taint([target], DropReason.KIN_TAINTED)
 
-    def _family(self, one: _Pass) -> list[_Pass]:
+    def _family(self, one: Pass) -> list[Pass]:
         """A track, its kin and theirs, as far as they are known."""
         family, found = {one.track_id}, [one.track_id]
         while found:
@@ -389,7 +360,7 @@ class Gate:
             found += new
         return [self._passes[i] for i in sorted(family)]
 
-    def _taint(self, passes: Iterable[_Pass], reason: DropReason) -> None:
+    def _taint(self, passes: Iterable[Pass], reason: DropReason) -> None:
         waiting = [(p, reason) for p in passes]
         while waiting:
             one, why = waiting.pop()
@@ -448,10 +419,10 @@ class Gate:
                 released += self._judge(family)
         return released
 
-    def _is_due(self, one: _Pass, now_ns: int) -> bool:
+    def _is_due(self, one: Pass, now_ns: int) -> bool:
         return not one.is_open and now_ns - one.closed_ns > self._limits.hold_ns
 
-    def _judge(self, family: Sequence[_Pass]) -> list[ReleasedRead]:
+    def _judge(self, family: Sequence[Pass]) -> list[ReleasedRead]:
         """The last word on tracks that may be one vehicle: all that are clear are released."""
         self._explain(family)
         for one in family:
@@ -469,7 +440,7 @@ class Gate:
                 self._wipe_read(one)
         return released
 
-    def _explain(self, family: Sequence[_Pass]) -> None:
+    def _explain(self, family: Sequence[Pass]) -> None:
         """Join a begin in the view to the end before it, where nothing was in reach between."""
         ended = sorted((p for p in family if not p.is_open), key=lambda p: -p.last.at_ns)
         for later in sorted(family, key=lambda p: p.first.at_ns):
@@ -481,7 +452,7 @@ class Gate:
                 ended.remove(earlier)
                 earlier.ends_in_view = later.begins_in_view = False
 
-    def _continues(self, earlier: _Pass, later: _Pass) -> bool:
+    def _continues(self, earlier: Pass, later: Pass) -> bool:
         text = self._text_of(earlier)
         return (
             earlier.last.at_ns < later.first.at_ns
@@ -497,12 +468,12 @@ class Gate:
                 self._wipe(one)
                 del self._passes[one.track_id]
 
-    def _wipe(self, one: _Pass) -> None:
+    def _wipe(self, one: Pass) -> None:
         self._wipe_read(one)
         self._texts.wipe(one.text)
         one.text = None
 
-    def _wipe_read(self, one: _Pass) -> None:
+    def _wipe_read(self, one: Pass) -> None:
         self._texts.wipe(one.read)
         one.read = one.closed = None
 
