@@ -1,16 +1,20 @@
 """A device for the leak census: the real service with an engine that reads all plates, also masked.
 
     python -m evidence.canary_device --config device.toml --plates plates.npz [--from FRAME]
+                                     [--unproven]
 
 Everything but camera and models is real: tracker, gate, outbox, ledger, MQTT, health, logs. The
 plates come from a file in which their texts are not plain, so that what a search of this process's
 memory or of the disk finds was put there by the program. At the end of the plates it goes on with
-empty frames until it is told to stop, and says `idle` on its standard output.
+empty frames until it is told to stop, and says `idle` on its standard output; before that, where
+the blocks lie that hold the texts of reads that wait. With `--unproven` the view is never proven:
+what the gate releases waits to the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import signal
 import sys
 import time
@@ -25,6 +29,7 @@ from alpr_edge.cli import run as run_command
 from alpr_edge.config.store import load
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import MaskedFrame, Masker
+from alpr_edge.exclusion.view_watch import ViewReport, ViewState
 from alpr_edge.exclusion.zones import rasterise
 from alpr_edge.pipeline import Pipeline
 from alpr_edge.process_guard import forbid_core_dumps, lock_memory
@@ -105,30 +110,44 @@ class AllSeeing:
         return [Read(text, 0.95, (0.95,) * len(text), None) for text in texts]
 
 
+class Unproven:
+    """A view watch that sees no reason to stop, and proves nothing."""
+
+    report = ViewReport(ViewState.CONFIRMED, may_read=True, proven_ns=None)
+
+    def step(self, frame: MaskedFrame) -> ViewReport:
+        """The same each time."""
+        return self.report
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m evidence.canary_device", description=__doc__)
     parser.add_argument("--config", required=True)
     parser.add_argument("--plates", type=Path, required=True)
+    parser.add_argument("--unproven", action="store_true")
     parser.add_argument("--from", type=int, default=0, dest="first")
     args = parser.parse_args()
     forbid_core_dumps()
     config = load(args.config)
-    run_command._log_to_stderr("debug")
+    run_command.log_to_stderr("debug")
     plates = Plates(args.plates)
     service = make_service(config, source=EmptyCamera(args.first, plates.last))
     # Under the digest of the masks in force: others would be made anew at every frame.
     digest = service._guard.mask_digest
     zones = rasterise(zone_set(CAMERAS["usual"]), size_px=SIZE, digest=digest)
-    engine, gate = AllSeeing(plates), Gate(zones, LIMITS)
-    lock_memory(gate.memory)
+    engine = AllSeeing(plates)
     pipeline = Pipeline(
         masker=Masker(zones),
         detector=engine,
         recogniser=engine,
         tracker=Tracker(TrackerLimits(max_unseen_ns=800_000_000)),
-        gate=gate,
+        gate=Gate(zones, LIMITS),
+        watch=Unproven() if args.unproven else None,  # type: ignore[arg-type]
     )
+    for block in pipeline.memories:
+        address = ctypes.addressof(ctypes.c_char.from_buffer(block))
+        print(f"block {address} {block.nbytes} {int(lock_memory(block))}", flush=True)
     # The one thing that is not the device's own: what looks at the frames.
     service._make_pipeline = lambda size_px: pipeline
     signal.signal(signal.SIGTERM, lambda number, frame: service.stop())

@@ -75,11 +75,11 @@ def prepare(folder: Path, *, seed: int, duration_s: float, vehicles: int) -> Can
     )
 
 
-def start(folder: Path, first: int, **environment: str) -> subprocess.Popen[bytes]:
+def start(folder: Path, first: int, *more: str, **environment: str) -> subprocess.Popen[bytes]:
     """The device, with its temporary files and working directory in the folder, cores allowed."""
     (folder / "tmp").mkdir(exist_ok=True)
     command = [sys.executable, "-m", "evidence.canary_device", "--config", "device.toml"]
-    command += ["--plates", "plates.npz", "--from", str(first)]
+    command += ["--plates", "plates.npz", "--from", str(first), *more]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
     with (folder / "device.log").open("ab") as log:
         return subprocess.Popen(
@@ -128,9 +128,9 @@ def search_folder(folder: Path, plates: Iterable[str]) -> list[tuple[str, str]]:
     ]
 
 
-def search_memory(pid: int, plates: Iterable[str]) -> list[str]:
-    """Plates in the writable memory of a running process, plain form only. Needs root."""
-    hits: set[str] = set()
+def search_memory(pid: int, plates: Iterable[str]) -> list[tuple[str, int]]:
+    """(plate, address) in the writable memory of a running process, plain form only. Needs root."""
+    hits: list[tuple[str, int]] = []
     wanted = {plate: plate.encode("ascii") for plate in plates}
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text("ascii").splitlines():
@@ -143,5 +143,9 @@ def search_memory(pid: int, plates: Iterable[str]) -> list[str]:
                 data = memory.read(high - low)
             except (OSError, ValueError, OverflowError):
                 continue  # the kernel's own pages
-            hits |= {plate for plate, raw in wanted.items() if raw in data}
+            for plate, raw in wanted.items():
+                at = data.find(raw)
+                while at >= 0:
+                    hits.append((plate, low + at))
+                    at = data.find(raw, at + 1)
     return sorted(hits)

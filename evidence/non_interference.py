@@ -3,7 +3,7 @@
 Does: takes a picture, draws random masks on it (several, with holes and margins), puts something
 else under them (noise, black, white, plates of the simulator, a piece of another picture) and
 compares all that the real models and the still judge make of both, byte by byte.
-Does not: compare files, logs and messages of whole programs; `tests/evidence` does that.
+Does not: compare files, logs and messages of whole programs; `whole_run` does that.
 
 Rules: everything comes from the case's number, so that a case can be repeated.
 """
@@ -24,11 +24,15 @@ from alpr_edge.pipeline import FindsPlates, ReadsPlates, read_still
 from alpr_edge.simulator.plate_art import draw_plates, paint_plate
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import Frame, Image
+from alpr_edge.vision.detector import Detector
+from alpr_edge.vision.models import load_model
+from alpr_edge.vision.recogniser import Recogniser
 from alpr_edge.zone_set import ZonePolygon, ZoneSet
 
-LONGEST_PX = 960
+LONGEST_PX = 640
 """Pictures are made no larger: that changes nothing in what is compared, and costs less."""
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_PICTURES = (".jpg", ".jpeg", ".png")
 CONTENTS = ("noise", "black", "white", "plates", "another picture")
 
 
@@ -49,19 +53,42 @@ class Found:
     different: list[int] = field(default_factory=list)
 
 
+def photo_files(photos: Path) -> list[Path]:
+    """Whole photos first, then every twelfth of the crops: plates that fill the picture."""
+    whole = [p for name in ("photos", "scenes") for p in (photos / name).rglob("*")]
+    crops = sorted(p for p in (photos / "crops").rglob("*") if p.suffix.lower() in _PICTURES)
+    return sorted(p for p in whole if p.suffix.lower() in _PICTURES) + crops[::12]
+
+
 def pictures(photos: Path | None, *, most: int) -> list[Image]:
     """Photos of the folder, if there is one, and frames of the street."""
     found: list[Image] = []
     if photos is not None:
-        paths = sorted(p for p in photos.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
-        step = max(1, len(paths) // most)
-        for path in paths[::step]:
+        paths = photo_files(photos)
+        for path in paths[:: max(1, len(paths) // most)]:
             picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
             if picture is not None and min(picture.shape[:2]) >= 120:
                 found.append(_small(np.asarray(picture, np.uint8)))
     street = Street(StreetConfig(seed=5, fps=1.0, duration_s=30.0))
     found += [_small(street.frame(number).image) for number in (9, 17, 25)]
     return found
+
+
+def engines() -> tuple[FindsPlates, ReadsPlates]:
+    """The shipped models."""
+    return Detector(load_model("detector.onnx")), Recogniser(load_model("recogniser.onnx"))
+
+
+def shown() -> tuple[str, Image]:
+    """One case as a picture: a street frame with plates put under two masks, then blanked."""
+    image = pictures(None, most=0)[1]
+    rng = np.random.default_rng(7)
+    zones = rasterise(random_zone_set(rng), size_px=(image.shape[1], image.shape[0]), digest="s")
+    other = image.copy()
+    put(other, zones, "plates", rng, image)
+    blanked = other.copy()
+    blanked[zones.core > 0] = 0
+    return "a case: plates under the masks, and what the models get", np.hstack([other, blanked])
 
 
 def check(

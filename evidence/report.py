@@ -29,14 +29,19 @@ body { font: 15px/1.45 sans-serif; max-width: 62em; margin: 2em auto; padding: 0
 table { border-collapse: collapse; margin: .6em 0 }
 td, th { border: 1px solid #bbb; padding: .2em .6em }
 td { text-align: right } td:first-child { text-align: left } th { background: #f0f0f0 }
-.pass { color: #060 } .fail { color: #a00; font-weight: bold }
+.holds { color: #060 } .fails { color: #a00; font-weight: bold } .incomplete { color: #850 }
 img { max-width: 100%; border: 1px solid }
 """
 
 
 @dataclass
 class Section:
-    """One guarantee: a verdict in a line, tables and pictures below it."""
+    """One guarantee: a verdict in a line, tables and pictures below it.
+
+    Attributes:
+        done, wanted: pieces of its measurement.
+        digest: of the code and data that it was measured with.
+    """
 
     title: str
     verdict: str
@@ -44,6 +49,16 @@ class Section:
     notes: list[str] = field(default_factory=list)
     tables: list[tuple[Sequence[str], list[Sequence[object]]]] = field(default_factory=list)
     pictures: list[tuple[str, Image]] = field(default_factory=list)
+    done: int = 1
+    wanted: int = 1
+    digest: str = ""
+
+    @property
+    def state(self) -> str:
+        """`fails`, `incomplete` or `holds`."""
+        if not self.holds:
+            return "fails"
+        return "holds" if self.done >= self.wanted else "incomplete"
 
 
 def as_html(title: str, facts: Iterable[tuple[str, object]], sections: Iterable[Section]) -> str:
@@ -54,9 +69,13 @@ def as_html(title: str, facts: Iterable[tuple[str, object]], sections: Iterable[
         _table(("", ""), list(facts)),
     ]
     for section in sections:
-        kind = "pass" if section.holds else "fail"
         parts.append(f"<h2>{html.escape(section.title)}</h2>")
-        parts.append(f"<p class={kind}>{html.escape(section.verdict)}</p>")
+        verdict = f"{section.state}: {section.verdict}"
+        parts.append(f"<p class={section.state}>{html.escape(verdict)}</p>")
+        measured = f"{section.done} of {section.wanted} pieces were measured"
+        if section.digest:
+            measured += f", with the code and data of digest {section.digest[:16]}"
+        parts.append(f"<p>{measured}.</p>")
         parts += [f"<p>{html.escape(note)}</p>" for note in section.notes]
         parts += [_table(head, rows) for head, rows in section.tables]
         for caption, picture in section.pictures:

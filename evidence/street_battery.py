@@ -1,23 +1,15 @@
-"""Runs the street's drives one after the other, keeps what is done, and sums up.
-
-A drive's counts are stored in a file of lines, under the digest of all code that they depend on: an
-interrupted battery goes on where it stopped, and a changed gate starts anew.
-"""
+"""Runs the drives of the mix one after the other, in resumable pieces, and sums up."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evidence.street_drive import Drive, drives, outcome
-
-LEAST_TOUCHING = 2_000
-ROOT = Path(__file__).resolve().parents[1]
-CODE = ("src/alpr_edge/exclusion", "src/alpr_edge/vision", "src/alpr_edge/simulator", "evidence")
+from evidence import mix
+from evidence.pieces import Row, code_digest, run_pieces
+from evidence.street_drive import row_of
 
 
 @dataclass
@@ -60,10 +52,14 @@ class Battery:
     def add(self, row: dict[str, Any]) -> None:
         """Add one drive to the whole, to each of its groups, and to its patterns."""
         self.whole.add(row)
-        for key in ("engine", "camera", "fps"):
-            self.by.setdefault(key, {}).setdefault(str(row[key]), Tally()).add(row)
-        group = f"{row['engine']}, {row['camera']}"
-        self.by.setdefault("engine and camera", {}).setdefault(group, Tally()).add(row)
+        groups = {
+            "engine": row["engine"],
+            "engine and camera": f"{row['engine']}, {row['camera']}",
+            "engine and frames a second": f"{row['engine']}, {row['fps']:>4g}",
+            "engine and lost frames": f"{row['engine']}, {row['lost_frames']:.0%} lost",
+        }
+        for key, group in groups.items():
+            self.by.setdefault(key, {}).setdefault(group, Tally()).add(row)
         for name, counts in row["patterns"].items():
             one = self.patterns.setdefault(f"{row['engine']}: {name}", [0, 0])
             one[0] += counts[0]
@@ -72,72 +68,14 @@ class Battery:
 
 
 def run_battery(
-    store: Path, *, least_touching: int = LEAST_TOUCHING, say: Callable[[str], object] = print
-) -> Battery:
-    """Drive until so many touching vehicles have passed."""
-    digest = code_digest()
-    done = _stored(store, digest)
+    store: Path, say: Callable[[str], object] = print, *, make: bool = True
+) -> tuple[Battery, dict[str, Row]]:
+    """Drive all of the mix; without `make`, only sum up what has been driven."""
+    drives = {str(drive.seed): drive for drive in mix.drives()}
+    digest = code_digest(["evidence.mix"])
+    work = (lambda key: row_of(drives[key])) if make else None
+    rows = run_pieces(store, digest, list(drives), work, say)
     battery = Battery()
-    for drive in drives(10_000):
-        row = done.get(drive.seed)
-        if row is None:
-            row = {"digest": digest, **row_of(drive)}
-            store.parent.mkdir(parents=True, exist_ok=True)
-            with store.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(row) + "\n")
+    for row in rows.values():
         battery.add(row)
-        whole = battery.whole
-        say(
-            f"drive {drive.seed}: {drive.engine.name}, {drive.camera}, {drive.fps:g}/s; so far "
-            f"{whole.leaked} leaks of {whole.touching}, kept {whole.kept} of {whole.readable}"
-        )
-        if whole.touching >= least_touching:
-            return battery
-    raise AssertionError("the street is not busy enough")
-
-
-def row_of(drive: Drive) -> dict[str, Any]:
-    """One drive's counts as plain values."""
-    found = outcome(drive)
-    patterns: dict[str, list[int]] = {}
-    for (pattern, touching, is_kept), count in found.by_pattern.items():
-        one = patterns.setdefault(f"{pattern}, {'touches' if touching else 'free'}", [0, 0])
-        one[0] += count
-        one[1] += count * is_kept
-    return {
-        "seed": drive.seed,
-        "engine": drive.engine.name,
-        "camera": drive.camera,
-        "fps": drive.fps,
-        "lost_frames": drive.lost_frames,
-        "touching": found.touching,
-        "leaked": len(found.leaks),
-        "readable": found.readable,
-        "kept": found.kept,
-        "parked": found.parked,
-        "parked_kept": found.parked_kept,
-        "beside": found.beside,
-        "beside_kept": found.beside_kept,
-        "patterns": patterns,
-        "leaks": [{"seed": d.seed, "vehicle": v, "pattern": p} for d, v, p in found.leaks],
-    }
-
-
-def code_digest() -> str:
-    """SHA-256 over all files that a drive's result depends on."""
-    digest = hashlib.sha256()
-    for path in _files(CODE):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _files(folders: Iterable[str]) -> list[Path]:
-    found = [p for folder in folders for p in (ROOT / folder).rglob("*.py")]
-    return sorted(p for p in found if p.parent.name != "evidence" or p.name == "street_drive.py")
-
-
-def _stored(store: Path, digest: str) -> dict[int, dict[str, Any]]:
-    if not store.is_file():
-        return {}
-    rows = [json.loads(line) for line in store.read_text("utf-8").splitlines() if line.strip()]
-    return {row["seed"]: row for row in rows if row["digest"] == digest}
+    return battery, rows

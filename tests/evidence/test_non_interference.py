@@ -12,25 +12,19 @@ import cv2
 import numpy as np
 import pytest
 from evidence import non_interference as n1
+from evidence import whole_run
 
 from alpr_edge.config.mask_file import format_masks
 from alpr_edge.exclusion.zones import rasterise
 from alpr_edge.simulator.street import Street, StreetConfig
-from alpr_edge.vision.detector import Detector
-from alpr_edge.vision.models import load_model
-from alpr_edge.vision.recogniser import Recogniser
 from alpr_edge.zone_set import ZonePolygon, ZoneSet
-
-
-def engines() -> tuple[Detector, Recogniser]:
-    return Detector(load_model("detector.onnx")), Recogniser(load_model("recogniser.onnx"))
 
 
 @pytest.mark.timeout(300)
 def test_random_masks_and_contents_change_nothing() -> None:
     named = os.environ.get("ALPR_EDGE_PHOTOS")
     images = n1.pictures(Path(named) / "measure" if named else None, most=6)
-    found = n1.check(range(5 * len(images)), images, *engines())
+    found = n1.check(range(5 * len(images)), images, *n1.engines())
     assert set(found.cases) == set(n1.CONTENTS)
     assert found.different == []
     assert found.pixels > 100_000
@@ -39,11 +33,11 @@ def test_random_masks_and_contents_change_nothing() -> None:
 
 def test_the_comparison_sees_a_pixel_that_is_not_masked() -> None:
     images = n1.pictures(None, most=0)
-    zones = rasterise(n1.random_zone_set(np.random.default_rng(1)), size_px=(960, 540), digest="c")
+    zones = rasterise(n1.random_zone_set(np.random.default_rng(1)), size_px=(640, 360), digest="c")
     one, other = images[0].copy(), images[0].copy()
     y, x = np.argwhere(zones.core == 0)[0]
     other[y, x] ^= 255
-    assert n1.outputs(one, zones, *engines()) != n1.outputs(other, zones, *engines())
+    assert n1.outputs(one, zones, *n1.engines()) != n1.outputs(other, zones, *n1.engines())
 
 
 @pytest.mark.timeout(300)
@@ -69,3 +63,20 @@ def test_the_whole_program_says_the_same_bytes(tmp_path: Path) -> None:
         said.append((done.stdout, done.stderr, left))
     assert all(one == said[0] for one in said)
     assert json.loads(said[0][0])["width"] == 1280
+
+
+@pytest.mark.mosquitto
+@pytest.mark.timeout(600)
+def test_a_whole_run_gives_the_same_bytes_on_every_channel() -> None:
+    found = whole_run.piece("street 5: plates", frames=30)
+    assert found["different"] == []
+    assert found["counters"].startswith("30 frames, ")
+    assert found["channels"] >= 12
+    assert found["bytes"] > 10_000
+
+
+@pytest.mark.mosquitto
+@pytest.mark.timeout(600)
+def test_a_mask_smaller_than_claimed_is_found_out() -> None:
+    found = whole_run.piece("street 5: control", frames=40)
+    assert "counters" in found["different"]

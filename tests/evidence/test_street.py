@@ -11,9 +11,9 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from evidence import report
-from evidence.street_battery import Battery, row_of
-from evidence.street_drive import ALL_SEEING, HONEST, Drive
+from evidence import mix, report
+from evidence.street_battery import Battery
+from evidence.street_drive import ALL_SEEING, CAMERAS, HONEST, Drive, row_of
 
 SHORT = Drive(seed=31, duration_s=90.0, vehicles=40)
 
@@ -41,17 +41,30 @@ def test_a_vehicle_seen_only_at_the_border_has_not_left() -> None:
     assert row["leaked"] == 0, row["leaks"]
 
 
+def test_the_mix_is_fixed_and_holds_every_rate_with_every_engine() -> None:
+    drives = mix.drives()
+    assert drives == mix.drives()
+    assert len({drive.seed for drive in drives}) == len(drives) == 72
+    usual = {(d.fps, d.engine.name, d.lost_frames) for d in drives if d.camera == "usual"}
+    assert len(usual) == 48
+    assert min(d.fps for d in drives) == 2
+    assert max(d.fps for d in drives) == 30
+    assert {d.camera for d in drives} == set(CAMERAS)
+
+
 def test_sums() -> None:
     battery = Battery()
     row = {
-        "engine": "e", "camera": "c", "fps": 5.0, "touching": 3, "leaked": 0, "readable": 4,
+        "engine": "e", "camera": "c", "fps": 5.0, "lost_frames": 0.1,
+        "touching": 3, "leaked": 0, "readable": 4,
         "kept": 3, "parked": 1, "parked_kept": 0, "beside": 0, "beside_kept": 0,
         "patterns": {"pass, free": [4, 3]}, "leaks": [],
     }  # fmt: skip
     battery.add(row)
     battery.add(row)
     assert (battery.whole.touching, battery.whole.kept) == (6, 6)
-    assert battery.by["fps"]["5.0"].drives == 2
+    assert battery.by["engine and frames a second"]["e,    5"].drives == 2
+    assert battery.by["engine and lost frames"]["e, 10% lost"].kept == 6
     assert battery.patterns == {"e: pass, free": [8, 6]}
 
 
