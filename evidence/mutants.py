@@ -92,7 +92,10 @@ def changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
-    """(name, changed module) of everything within functions."""
+    """(name, changed module) of everything within functions.
+
+    The module is one and the same, and changed back when the next mutant is asked for.
+    """
     tree = ast.parse(source)
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef):
@@ -110,7 +113,7 @@ def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
                         column = getattr(child, "col_offset", 0)
                         original = ast.unparse(child)
                         _put(parent, field, i, value, changed)
-                        yield f"{place}:{column} {name}: {original[:70]}", copy.deepcopy(tree)
+                        yield f"{place}:{column} {name}: {original[:70]}", tree
                         _put(parent, field, i, value, child)
 
 
@@ -165,9 +168,10 @@ def _run(module: str, tree: ast.Module, tests: list[str]) -> int:
     return int(pytest.main([*arguments, *tests]))
 
 
+@cache
 def keys(module: str) -> list[str]:
     """Names of all mutants of a module."""
-    return list(_by_name(module))
+    return [name for name, _ in _named(module)]
 
 
 def digest(module: str) -> str:
@@ -194,7 +198,6 @@ def tester(module: str) -> Callable[[str], Row]:
     settings.load_profile("mutants")
     os.chdir(ROOT)
     tests = [str(ROOT / "tests" / "exclusion" / name) for name in TESTS[module]]
-    trees = _by_name(module)
 
     @cache
     def sound() -> bool:
@@ -203,7 +206,9 @@ def tester(module: str) -> Callable[[str], Row]:
     def work(key: str) -> Row:
         if not sound():
             raise RuntimeError(f"{module}: the tests fail without any change: {tests}")
-        return {"alive": survives(module, trees[key], tests)}
+        # It is changed while it is looked at, and the child that tries it is a copy.
+        tree = next(tree for name, tree in _named(module) if name == key)
+        return {"alive": survives(module, tree, tests)}
 
     return work
 
@@ -228,11 +233,13 @@ def _text(module: str) -> str:
     return (ROOT / "src" / "alpr_edge" / "exclusion" / f"{module}.py").read_text("utf-8")
 
 
-def _by_name(module: str) -> dict[str, ast.Module]:
-    found: dict[str, ast.Module] = {}
+def _named(module: str) -> Iterator[tuple[str, ast.Module]]:
+    """As `mutants`, with a number where two have the same name."""
+    seen: set[str] = set()
     for name, tree in mutants(_text(module)):
-        found[name if name not in found else f"{name} #{len(found)}"] = tree
-    return found
+        own = name if name not in seen else f"{name} #{len(seen)}"
+        seen.add(own)
+        yield own, tree
 
 
 def main() -> int:
