@@ -90,7 +90,7 @@ def bench(tmp_path: Path) -> Bench:
     unit.picture = STILL
     accounts = Accounts(tmp_path / "users", clocks)
     seat = Seat(accounts, clocks)
-    end = ChannelEnd(unit, seat, words=lambda line: [line + "w"])
+    end = ChannelEnd(unit, seat)
     return Bench(clocks, unit, seat, end, logins, Session(unit, accounts, seat, channel=end))
 
 
@@ -109,13 +109,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "confirm": {},
     "still": {"width": 640},
     "save_calibration": {"answers": [["camera", "c"]]},
-    "complete": {"line": "sh"},
 }
 METHOD = {"commit": "commit_record", "commit_order": "commit_record", "confirm": "confirm_masks"}
 
 
 def needed(call: str) -> Level:
-    return NEEDS[METHOD.get(call, "status" if call == "complete" else call)]
+    return NEEDS[METHOD.get(call, call)]
 
 
 @pytest.mark.parametrize("name", [None, "vera", "anna", "sam"])
@@ -326,6 +325,7 @@ def test_a_program_on_its_own_does_not_keep_the_door_open(bench: Bench) -> None:
     for _ in range(6):
         bench.clocks.pass_s(60)
         bench.ask(Command.CALL, {"what": "status", "auto": True})
+        bench.ask(Command.HELLO, {"nonce": "again"})
     assert bench.seat.user is None
     bench.login("anna")
     for _ in range(6):

@@ -97,7 +97,7 @@ def make_unit(folder: Path) -> tuple[StreetUnit, Accounts, dict[str, str]]:
 def serve(port: Path, unit: StreetUnit, accounts: Accounts) -> None:
     """Text and channel on the port, over every replug."""
     seat = Seat(accounts, CLOCKS)
-    end = ChannelEnd(unit, seat, words=lambda line: [w for w in ("show", "set") if w[:1] == line])
+    end = ChannelEnd(unit, seat)
     session = Session(unit, accounts, seat, channel=end)
     while not STOP.is_set():
         try:

@@ -80,6 +80,11 @@ class Link:
         self._thread.join()
         self._wire.close()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the cable is out."""
+        return self._lost is not None
+
     def hello(self) -> dict[str, Any]:
         """Begin: protocol, largest piece, and who is logged in."""
         return self.ask(Command.HELLO, {"nonce": secrets.token_hex(8)}, patience_s=15).body

@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 from alpr_edge.console.access import User, check
@@ -45,6 +45,8 @@ QUIET_S: Final = 15.0
 HALF_S: Final = 2.0
 """How long the text waits for the rest of a frame that began in it; a line takes 0.14 s at 9600."""
 _TICKS_A_SECOND: Final = 10
+_LOOKS: Final = (Command.HELLO, Command.BYE, Command.LIST)
+"""Requests that a program makes on its own, too."""
 _REMEMBERED: Final = 32
 """Answers kept for requests that come again; more than any window of a laptop."""
 
@@ -55,7 +57,6 @@ class ChannelEnd:
     Args:
         device: the unit.
         seat: who is logged in, shared with the text.
-        words: what may follow on a line of the text, for completion on the laptop.
         greet: what a person is told who has just logged in: last login, failures since.
     """
 
@@ -63,14 +64,13 @@ class ChannelEnd:
         self,
         device: DeviceAccess,
         seat: Seat,
-        words: Callable[[str], Sequence[str]] = lambda line: (),
         greet: Callable[[str], Document] = lambda name: {},
     ) -> None:
         self._device, self._seat, self._greet = device, seat, greet
         self._entered: User | None = None
         self._decoder = Decoder()
         self._outbox, self._inbox = Outbox(), Inbox()
-        self._desk = Desk(device, seat.gatekeeper, self._outbox, words)
+        self._desk = Desk(device, seat.gatekeeper, self._outbox)
         self._answers: dict[tuple[int, bytes], bytes] = {}
         self._nonce = ""
         self._in_session = False
@@ -208,7 +208,7 @@ class ChannelEnd:
 
     def _do(self, request: Packet) -> tuple[dict[str, Any], bytes]:
         user, body = self._seat.user, request.body
-        if body.get("auto") is not True:
+        if body.get("auto") is not True and request.command not in _LOOKS:
             self._seat.touch()
         match request.command:
             case Command.HELLO:
