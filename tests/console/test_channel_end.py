@@ -90,7 +90,7 @@ def bench(tmp_path: Path) -> Bench:
     unit.picture = STILL
     accounts = Accounts(tmp_path / "users", clocks)
     seat = Seat(accounts, clocks)
-    end = ChannelEnd(unit, seat)
+    end = ChannelEnd(unit, seat, words=lambda line: [line + "w"])
     return Bench(clocks, unit, seat, end, logins, Session(unit, accounts, seat, channel=end))
 
 
@@ -109,12 +109,13 @@ CALLS: dict[str, dict[str, Any]] = {
     "confirm": {},
     "still": {"width": 640},
     "save_calibration": {"answers": [["camera", "c"]]},
+    "complete": {"line": "sho"},
 }
 METHOD = {"commit": "commit_record", "commit_order": "commit_record", "confirm": "confirm_masks"}
 
 
 def needed(call: str) -> Level:
-    return NEEDS[METHOD.get(call, call)]
+    return NEEDS[METHOD.get(call, "status" if call == "complete" else call)]
 
 
 @pytest.mark.parametrize("name", [None, "vera", "anna", "sam"])
@@ -132,6 +133,8 @@ def test_every_call_asks_for_its_role(bench: Bench, name: str | None) -> None:
             "console.not_allowed",
         )
         assert refused == (level < needed(call)), (call, answer)
+        if call == "complete" and not refused:
+            assert answer["value"] == {"words": ["show"]}
     for command, body in (
         (Command.OPEN, {"what": "log"}),
         (Command.FINISH, {"what": "config", "sha256": "0" * 64}),

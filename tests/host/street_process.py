@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +24,9 @@ from alpr_edge.config.mask_store import load_masks
 from alpr_edge.console.access import Level
 from alpr_edge.console.accounts import Accounts
 from alpr_edge.console.channel.end import ChannelEnd
+from alpr_edge.console.commands import GRAMMAR
 from alpr_edge.console.device import Parcel
+from alpr_edge.console.grammar import Mode
 from alpr_edge.console.seat import Seat
 from alpr_edge.console.secrets_of import totp_code
 from alpr_edge.console.session import Session
@@ -97,7 +99,7 @@ def make_unit(folder: Path) -> tuple[StreetUnit, Accounts, dict[str, str]]:
 def serve(port: Path, unit: StreetUnit, accounts: Accounts) -> None:
     """Text and channel on the port, over every replug."""
     seat = Seat(accounts, CLOCKS)
-    end = ChannelEnd(unit, seat)
+    end = ChannelEnd(unit, seat, words=words_for(seat))
     session = Session(unit, accounts, seat, channel=end)
     while not STOP.is_set():
         try:
@@ -106,6 +108,15 @@ def serve(port: Path, unit: StreetUnit, accounts: Accounts) -> None:
         except OSError:
             time.sleep(0.05)
         session.unplugged()
+
+
+def words_for(seat: Seat) -> Callable[[str], list[str]]:
+    def words(line: str) -> list[str]:
+        level = Level.VIEWER if seat.user is None else seat.user.level
+        found = GRAMMAR.following(line, Mode.LOOK, level, lambda _source: ())
+        return [one.text for one in found if one.text]
+
+    return words
 
 
 def _serve_line(line: Any, session: Session) -> None:

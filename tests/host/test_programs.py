@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +101,61 @@ def test_the_shell_shows_the_unit_and_keeps_a_transcript(
         assert text in done.stdout
     assert PASSWORD not in kept
     assert "\x1b[3" not in done.stdout
+
+
+def test_the_laptops_line_knows_what_the_unit_knows(
+    line: SerialLine, unit: StreetProcess, tmp_path: Path
+) -> None:
+    """On a real terminal: Ctrl-], completions of both, a file, and a line for the unit."""
+    master, slave = os.openpty()
+    command = [sys.executable, "-m", "alpr_edge.host.cli", "shell", "--port", str(line.laptop)]
+    shown = b""
+
+    def until(text: str) -> None:
+        nonlocal shown
+        deadline = time.monotonic() + 45
+        while text.encode() not in shown:
+            assert time.monotonic() < deadline, shown[-2000:]
+            if select.select([master], [], [], 0.2)[0]:
+                shown += os.read(master, 4096)
+        shown = shown[shown.index(text.encode()) + len(text) :]
+
+    environment = {**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    program = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, env=environment
+    )
+    try:
+        until("Ctrl-]")
+        os.write(master, b"\r")
+        until("login: ")
+        os.write(master, b"anna\r")
+        until("password: ")
+        os.write(master, f"{PASSWORD}\r".encode())
+        until("code: ")
+        os.write(master, f"{unit.code('anna')}\r".encode())
+        until("alpr-edge> ")
+        os.write(master, b"\x1d")
+        until("laptop>")
+        os.write(master, b"sh\t")
+        until("show")
+        os.write(master, b" mas\t")
+        until("masks")
+        os.write(master, b"\r")
+        until("premises")
+        os.write(master, b"\x1d")
+        until("laptop>")
+        os.write(master, f"pull log {tmp_path / 'log'}\r".encode())
+        until(f"{len(LOG)} bytes")
+        os.write(master, b"\x1d")
+        until("laptop>")
+        os.write(master, b"quit\r")
+        assert program.wait(60) == 0
+    finally:
+        program.kill()
+        program.wait()
+        os.close(master)
+        os.close(slave)
+    assert (tmp_path / "log").read_bytes() == LOG
 
 
 def test_colours_change_nothing_but_colour() -> None:

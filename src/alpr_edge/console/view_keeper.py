@@ -24,7 +24,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from alpr_edge.console.device import NOT_HERE, Still
+from alpr_edge.console.channel.picture import encode_jpeg
+from alpr_edge.console.device import Still
 from alpr_edge.errors import ConsoleError, ExclusionError
 from alpr_edge.exclusion.mask import MaskedFrame
 from alpr_edge.exclusion.still import make_still
@@ -118,11 +119,9 @@ class ViewKeeper:
         alike = [one.image for one in found if one.image.shape == newest.image.shape]
         image = np.median(np.stack(alike), axis=0).astype(np.uint8)
         image = _fitted(image, max(64, min(width_px, WIDEST_PX)))
-        good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 72])
-        if not good:
-            raise ConsoleError("the picture cannot be written", code=NOT_HERE, hint="")
         height, width = image.shape[:2]
-        return Still(data.tobytes(), width, height, newest.taken_at, digest, plates_blurred=True)
+        jpeg = encode_jpeg(image)
+        return Still(jpeg, width, height, newest.taken_at, digest, plates_blurred=True)
 
 
 def _fitted(image: Image, width_px: int) -> Image:

@@ -5,8 +5,8 @@ Rules:
 1. It is made of a `MaskedFrame` and nothing else: what is protected is black before this begins.
 2. What taints (band, gate lines) is shown in blocks of 1/64 of the frame's width: a person sees the
    kerb, nobody reads a plate. No reason opens that.
-3. Elsewhere every plate that the detector found is covered with one colour, grown by `GROWTH`; with
-   `clear` they are shown (a supervisor's reason, on the ledger, is the caller's matter).
+3. Elsewhere every plate that the detector found is covered with one colour, grown by `GROWTH`. No
+   reason opens that either: which reads will be suppressed is not known yet (ADR 0022).
 4. It is made smaller, never larger, and by averaging.
 
 Does not: find plates, encode a file, or keep anything.
@@ -39,14 +39,12 @@ def make_still(
     plates: Sequence[Quad],
     *,
     width_px: int,
-    clear: bool = False,
 ) -> Image:
     """The picture, `(h, w, 3)` uint8 BGR, at most `width_px` wide.
 
     Args:
         zones: the ones that masked the frame.
         plates: what the detector found in it.
-        clear: leave plates elsewhere as they are.
 
     Raises:
         ExclusionError: `exclusion.still.zones`: the frame was masked by other zones.
@@ -62,9 +60,8 @@ def make_still(
             hint="ask for the picture again",
         )
     image = masked.image.copy()
-    if not clear:
-        for quad in plates:
-            _cover(image, quad)
+    for quad in plates:
+        _cover(image, quad)
     _coarsen(image, zones)
     image[zones.core > 0] = 0
     if columns <= width_px:

@@ -1,8 +1,9 @@
 """Edge: `alpr-edge-tech shell`: a serial terminal that knows the unit.
 
 Keys go to the unit as they are, so its own editing, history and Tab completion work; what it says
-is coloured and, if asked for, kept in a transcript. `Ctrl-]` opens a line of the laptop's own, with
-completion: `push`, `pull`, `quit`. Files then go over the same cable, under the login of the text.
+is coloured and, if asked for, kept in a transcript. `Ctrl-]` opens a line that is edited on the
+laptop, with a list of completions, which is better at 9600 baud: `push`, `pull` and `quit` are the
+laptop's own, anything else goes to the unit. Files go under the login of the text.
 
 Rules: the transcript holds what the unit showed, never a key: secrets are not echoed, so they are
 not in it. Colours only on a terminal.
@@ -20,13 +21,18 @@ import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from alpr_edge.errors import AlprEdgeError
 from alpr_edge.host.link import Link
 from alpr_edge.host.unit import RemoteUnit
 from alpr_edge.host.visit import Visit, pull_to
 from alpr_edge.host.wire import LinkLost, SerialWire
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+    from prompt_toolkit.document import Document
 
 ESCAPE: Final = 0x1D
 PULLS: Final = ("masks", "register", "config", "log")
@@ -42,6 +48,7 @@ _HELP: Final = (
     "push masks|register|config|update FILE   bring a file to the unit",
     "pull masks|register|config|log FILE      fetch one",
     "quit                                     leave the unit",
+    "anything else                            goes to the unit as a line",
     "an empty line                            back to the unit",
 )
 
@@ -65,6 +72,8 @@ class Shell:
         self._out, self._colours = out, out.isatty()
         self._kept = None if transcript is None else transcript.open("ab")
         self._heard_s = time.monotonic()
+        self._where = f"{visit.port} at {visit.baud} baud"
+        self._line: PromptSession[str] | None = None
         self._link = Link(SerialWire(visit.port, visit.baud), baud=visit.baud, on_text=self._show)
 
     def close(self) -> None:
@@ -80,6 +89,8 @@ class Shell:
             LinkLost: the cable is out.
         """
         with _raw(keys):
+            if os.isatty(keys):
+                self._tell(f"{self._where}; Ctrl-] for a line of the laptop")
             while not self._link.is_lost:
                 if not select.select([keys], [], [], 0.1)[0]:
                     continue
@@ -108,27 +119,55 @@ class Shell:
             time.sleep(0.05)
 
     def _own_line(self) -> bool:
-        """A command of the laptop; whether the terminal goes on."""
-        from prompt_toolkit import prompt
-        from prompt_toolkit.completion import NestedCompleter, PathCompleter
+        """A line typed on the laptop; whether the terminal goes on."""
+        from prompt_toolkit import PromptSession
 
-        paths = PathCompleter(expanduser=True)
-        words = NestedCompleter.from_nested_dict(
-            {
-                "push": dict.fromkeys(PUSHES, paths),
-                "pull": dict.fromkeys(PULLS, paths),
-                **dict.fromkeys(("quit", "help")),
-            }
-        )
+        if self._line is None:
+            self._line = PromptSession(completer=_completer(self._link))
         try:
-            line = prompt("\nlaptop> ", completer=words)
+            text = self._line.prompt("\nlaptop> ")
         except (EOFError, KeyboardInterrupt):
-            line = ""
-        return own_command(line, self._link, lambda text: self._tell(text))
+            text = ""
+        self._link.bye()
+        return own_command(text, self._link, self._tell)
 
     def _tell(self, text: str) -> None:
         self._out.write(f"{text}\r\n".encode())
         self._out.flush()
+
+
+def _completer(link: Link) -> Completer:
+    """Completes the laptop's own commands, and the unit's by asking it."""
+    from prompt_toolkit.completion import Completer, Completion, NestedCompleter, PathCompleter
+
+    paths = PathCompleter(expanduser=True)
+    own = NestedCompleter.from_nested_dict(
+        {
+            "push": dict.fromkeys(PUSHES, paths),
+            "pull": dict.fromkeys(PULLS, paths),
+            **dict.fromkeys(("quit", "help")),
+        }
+    )
+
+    class Both(Completer):
+        def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
+            line = document.text_before_cursor
+            yield from own.get_completions(document, event)
+            if line.split()[:1] not in (["push"], ["pull"]):
+                last = line.split(" ")[-1]
+                for word in unit_words(link, line):
+                    yield Completion(word, start_position=-len(last))
+
+    return Both()
+
+
+def unit_words(link: Link, line: str) -> list[str]:
+    """What the unit knows to follow on a line; nothing where nobody is logged in."""
+    try:
+        link.hello()
+        return list(RemoteUnit(link).call("complete", auto=True, line=line)["words"])
+    except AlprEdgeError:
+        return []
 
 
 def own_command(line: str, link: Link, tell: Callable[[str], None]) -> bool:
@@ -139,20 +178,23 @@ def own_command(line: str, link: Link, tell: Callable[[str], None]) -> bool:
     try:
         if len(words) == 3 and words[0] == "push" and words[1] in PUSHES:
             data = Path(words[2]).expanduser().read_bytes()
+            link.hello()
             done = RemoteUnit(link).push(words[1], data, progress=lambda n, of: None)
             tell(f"taken: {done}")
         elif len(words) == 3 and words[0] == "pull" and words[1] in PULLS:
             out = Path(words[2]).expanduser()
+            link.hello()
             pull_to(RemoteUnit(link), words[1], out, lambda n, of: None)
             tell(f"{out}: {out.stat().st_size} bytes")
-        elif words:
+        elif words == ["help"] or words[:1] in (["push"], ["pull"]):
             for one in _HELP:
                 tell(one)
-            return True
+        elif words:
+            link.write_text(line.encode("utf-8", "replace") + b"\r")
     except (AlprEdgeError, OSError) as err:
         tell(str(err))
     finally:
-        if len(words) == 3:
+        if words[:1] in (["push"], ["pull"]):
             link.bye()
     return True
 
@@ -176,8 +218,6 @@ def shell(visit: Visit, transcript: Path | None) -> None:
     Raises:
         ConsoleError: the port cannot be opened, or the cable is out.
     """
-    if sys.stdin.isatty():
-        sys.stderr.write(f"{visit.port} at {visit.baud} baud; Ctrl-] for the laptop's own line\r\n")
     one = Shell(visit, sys.stdout.buffer, transcript)
     try:
         one.run(sys.stdin.fileno())

@@ -69,16 +69,9 @@ class RemoteUnit:
             body["args"] = args
         return self._value(self.link.ask(Command.CALL, body).body)
 
-    def still(
-        self,
-        width: int = 640,
-        *,
-        clear: bool = False,
-        reason: str = "",
-        progress: Progress = _ignore,
-    ) -> Picture:
+    def still(self, width: int = 640, *, progress: Progress = _ignore) -> Picture:
         """The view now: masked on the unit before it leaves."""
-        about = self.call("still", width=width, clear=clear, reason=reason)
+        about = self.call("still", width=width)
         return Picture(fetch(self.link, about.pop("parcel"), progress=progress), about)
 
     def pull(self, what: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from alpr_edge.console.channel.picture import encode_jpeg
 from alpr_edge.console.device import Document, Still
 from alpr_edge.console.memory_unit import MemoryUnit
 from alpr_edge.delivery.clocks import Clocks
-from alpr_edge.errors import ExclusionError
+from alpr_edge.errors import ConsoleError, ExclusionError
 from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.premises import Site
@@ -29,6 +29,7 @@ from alpr_edge.placement.camera_file import camera_values
 from alpr_edge.placement.check import Policy, check_placement
 from alpr_edge.placement.session import CalibrationSession
 from alpr_edge.simulator.street import Street, StreetConfig
+from alpr_edge.trust.checks import format_time
 from alpr_edge.trust.keyring import Keyring
 from alpr_edge.types import Frame, Quad
 
@@ -95,19 +96,18 @@ class StreetUnit(MemoryUnit):
     def still(self, width_px: int, *, clear_plates: bool, reason: str, who: str) -> Still:
         """The street, masked."""
         zones = self._zones()
-        frame, plates = self._frame_now()
         if clear_plates:
-            self.accesses.append((who, reason))
+            raise ConsoleError(
+                "plates are not shown: nobody knows yet which of them must be suppressed",
+                code="console.still.clear",
+                hint="reads that may leave: show reads",
+            )
+        frame, plates = self._frame_now()
         masked = Masker(zones).apply(frame)
-        image = make_still(masked, zones, plates, width_px=width_px, clear=clear_plates)
-        return Still(
-            encode_jpeg(image),
-            image.shape[1],
-            image.shape[0],
-            frame.captured_at.isoformat(),
-            masked.mask_digest,
-            not clear_plates,
-        )
+        image = make_still(masked, zones, plates, width_px=width_px)
+        at = format_time(frame.captured_at.replace(microsecond=0))
+        jpeg = encode_jpeg(image)
+        return Still(jpeg, image.shape[1], image.shape[0], at, masked.mask_digest, True)
 
     def placement(self) -> Document:
         """By the real check."""

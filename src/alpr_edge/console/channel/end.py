@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from alpr_edge.console.access import User, check
@@ -57,6 +57,7 @@ class ChannelEnd:
     Args:
         device: the unit.
         seat: who is logged in, shared with the text.
+        words: what may follow on a line of the text, for completion on the laptop.
         greet: what a person is told who has just logged in: last login, failures since.
     """
 
@@ -64,13 +65,14 @@ class ChannelEnd:
         self,
         device: DeviceAccess,
         seat: Seat,
+        words: Callable[[str], Sequence[str]] = lambda line: (),
         greet: Callable[[str], Document] = lambda name: {},
     ) -> None:
         self._device, self._seat, self._greet = device, seat, greet
         self._entered: User | None = None
         self._decoder = Decoder()
         self._outbox, self._inbox = Outbox(), Inbox()
-        self._desk = Desk(device, seat.gatekeeper, self._outbox)
+        self._desk = Desk(device, seat.gatekeeper, self._outbox, words)
         self._answers: dict[tuple[int, bytes], bytes] = {}
         self._nonce = ""
         self._in_session = False

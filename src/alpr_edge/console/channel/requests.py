@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -44,10 +44,18 @@ class Desk:
         device: the unit.
         gatekeeper: opens the keys of persons.
         outbox: where pictures wait to be fetched.
+        words: what may follow on a line of the text console, for completion on the laptop.
     """
 
-    def __init__(self, device: DeviceAccess, gatekeeper: Gatekeeper, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        device: DeviceAccess,
+        gatekeeper: Gatekeeper,
+        outbox: Outbox,
+        words: Callable[[str], Sequence[str]],
+    ) -> None:
         self._device, self._gatekeeper, self._outbox = device, gatekeeper, outbox
+        self._words = words
         self._calls: dict[str, tuple[str, Callable[[User, Args], Any]]] = {
             "masks": ("masks", lambda user, args: masks_values(self._device.masks())),
             "record_zones": ("record_zones", self._record_zones),
@@ -60,6 +68,7 @@ class Desk:
             ),
             "still": ("still", self._still),
             "save_calibration": ("save_calibration", self._save_calibration),
+            "complete": ("status", self._complete),
         }
 
     def call(self, user: User | None, name: str, args: Args) -> Any:
@@ -172,6 +181,9 @@ class Desk:
         if session.question is not None:
             raise _bad(f"{session.question.key} is not answered")
         return self._device.save_calibration(session.answers)
+
+    def _complete(self, user: User, args: Args) -> Any:
+        return {"words": list(self._words(_text(args, "line", 400)))[:200]}
 
 
 def masks_values(masks: MasksInForce) -> Document:

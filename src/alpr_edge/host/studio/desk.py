@@ -23,8 +23,9 @@ from alpr_edge.config.mask_file import parse_masks
 from alpr_edge.errors import AlprEdgeError, ConsoleError
 from alpr_edge.exclusion.premises import Site
 from alpr_edge.exclusion.register_file import parse_register
+from alpr_edge.host.link import UnitError
 from alpr_edge.host.moving import fetch
-from alpr_edge.host.studio.ground import ground
+from alpr_edge.host.studio.ground import ground, placement
 from alpr_edge.host.unit import Person, RemoteUnit
 from alpr_edge.host.visit import Visit, open_link
 from alpr_edge.host.wire import LinkLost
@@ -35,6 +36,8 @@ from alpr_edge.zone_set import ZoneSet
 _POLL_S: Final = 4.0
 _AGAIN_S: Final = 1.0
 STILL_WIDTH: Final = 640
+NOT_HERE: Final = "console.not_available"
+"""Source: `console.device.NOT_HERE`, what a unit says that has no such thing."""
 
 
 @dataclass(slots=True)
@@ -137,12 +140,10 @@ class StudioDesk:
             self._forget()
         return self.state()
 
-    def take_still(self, clear: bool, reason: str) -> dict[str, Any]:
+    def take_still(self) -> dict[str, Any]:
         """Fetch the masked picture."""
         with self._use() as unit:
-            picture = unit.still(
-                STILL_WIDTH, clear=clear, reason=reason, progress=self._progress("picture")
-            )
+            picture = unit.still(STILL_WIDTH, progress=self._progress("picture"))
             self._known.still, self._known.still_about = picture.jpeg, picture.about
         return self.state()
 
@@ -180,14 +181,23 @@ class StudioDesk:
         with self._use() as unit:
             return unit.call(what, **args)
 
-    def map(self, fetch_register: bool) -> dict[str, Any]:
+    def map(self) -> dict[str, Any]:
         """The ground: calibration of the unit, and a register."""
         with self._use() as unit:
-            if fetch_register and not self._known.sites:
-                data = fetch(unit.link, unit.pull("register"), progress=self._progress("register"))
-                self._known.sites = sites_of(data)
-            camera = unit.call("calibration").get("calibration")
-        return ground(camera, self._known.sites)
+            self._load_sites(unit)
+            return ground(self._camera(unit), self._known.sites)
+
+    def placement(self) -> dict[str, Any]:
+        """The unit's verdict; of a unit that keeps no register, the laptop's with the one here."""
+        with self._use() as unit:
+            try:
+                found: dict[str, Any] = unit.call("placement")
+            except UnitError as err:
+                if err.code != NOT_HERE:
+                    raise
+                self._load_sites(unit)
+                found = placement(self._camera(unit), self._known.sites)
+        return found
 
     # --- the cable ---------------------------------------------------------------------------
 
@@ -217,6 +227,25 @@ class StudioDesk:
             moving.done, moving.total = done, total
 
         return tell
+
+    def _camera(self, unit: RemoteUnit) -> Any:
+        found = unit.call("calibration")
+        return found.get("calibration", found) if isinstance(found, dict) else None
+
+    def _load_sites(self, unit: RemoteUnit) -> None:
+        if self._known.sites:
+            return
+        try:
+            data = fetch(unit.link, unit.pull("register"), progress=self._progress("register"))
+        except UnitError as err:
+            if err.code != NOT_HERE:
+                raise
+            raise ConsoleError(
+                "this unit keeps no register of premises",
+                code="host.studio.register",
+                hint="begin the studio with --register FILE",
+            ) from err
+        self._known.sites = sites_of(data)
 
     def _load_masks(self, unit: RemoteUnit) -> None:
         self._known.masks = masks = unit.call("masks")

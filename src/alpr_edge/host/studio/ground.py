@@ -9,11 +9,13 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from alpr_edge.errors import AlprEdgeError
+from alpr_edge.errors import AlprEdgeError, ConsoleError
+from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.local_plane import LocalPlane
 from alpr_edge.exclusion.premises import Site, approach_pieces, core_area, taint_area
 from alpr_edge.exclusion.projection import Rules, near_sites
 from alpr_edge.placement.camera_file import camera_from
+from alpr_edge.placement.check import Policy, check_placement
 
 REACH_M: Final = 150.0
 
@@ -23,12 +25,7 @@ def ground(camera_values: Any, sites: tuple[Site, ...]) -> dict[str, Any]:
 
     Without a calibration the first site is the middle.
     """
-    camera = None
-    if isinstance(camera_values, dict):
-        try:
-            camera = camera_from(camera_values, source="the unit's calibration")
-        except AlprEdgeError:
-            camera = None
+    camera = _camera(camera_values)
     if camera is not None:
         origin = camera.pose.place
         near = tuple(near_sites(sites, camera, REACH_M))
@@ -61,6 +58,39 @@ def ground(camera_values: Any, sites: tuple[Site, ...]) -> dict[str, Any]:
             "frame": [camera.lens.width_px, camera.lens.height_px],
         }
     return {"origin": list(origin), "sites": drawn, "camera": shown}
+
+
+def placement(camera_values: Any, sites: tuple[Site, ...]) -> dict[str, Any]:
+    """Whether the camera may stand there, as `alpr-edge placement check` judges.
+
+    Raises:
+        ConsoleError: `host.studio.calibration`: the unit was not calibrated.
+    """
+    camera = _camera(camera_values)
+    if camera is None:
+        raise ConsoleError(
+            "without a calibration there is no verdict",
+            code="host.studio.calibration",
+            hint="set points and save the fit first",
+        )
+    found = check_placement(camera, sites, Policy())
+    return {
+        "verdict": found.verdict.value,
+        "text": found.verdict.text,
+        "reasons": list(found.reasons),
+        "near_m": round(found.near_m, 1),
+        "far_m": round(found.far_m, 1),
+        "suggestions": [one.text for one in found.suggestions],
+    }
+
+
+def _camera(values: Any) -> PlacedCamera | None:
+    if not isinstance(values, dict):
+        return None
+    try:
+        return camera_from(values, source="the unit's calibration")
+    except AlprEdgeError:
+        return None
 
 
 def place_of(origin: tuple[float, float], x_m: float, y_m: float) -> tuple[float, float]:

@@ -95,17 +95,17 @@ def make_app(desk: StudioDesk, *, host: str, token: str) -> ASGIApp:
     acts: dict[str, Act] = {
         "login": lambda a: desk.login(a["name"], a["password"], a["code"]),
         "logout": lambda a: desk.logout(),
-        "still": lambda a: desk.take_still(bool(a.get("clear")), str(a.get("reason", ""))),
+        "still": lambda a: desk.take_still(),
         "judge": lambda a: judge(a.get("zones"), *desk.in_force()),
         "commit": desk.commit,
         "confirm": lambda a: desk.confirm(),
-        "map": lambda a: desk.map(bool(a.get("register"))),
+        "map": lambda a: desk.map(),
         "place": lambda a: place_of(
             (float(a["origin"][0]), float(a["origin"][1])), float(a["x"]), float(a["y"])
         ),
         "fit": lambda a: calibrate(a.get("answers")),
         "calibrate": lambda a: desk.call("save_calibration", answers=a.get("answers")),
-        "placement": lambda a: desk.call("placement"),
+        "placement": lambda a: desk.placement(),
         "run_self_test": lambda a: desk.call("run_self_test"),
         "self_test": lambda a: desk.call("self_test"),
     }

@@ -157,9 +157,11 @@ $("logout").addEventListener("click", () => doing($("logout"), async () => show(
 
 async function picture() {
   await doing($("take"), async () => {
-    show(await ask("still", { clear: $("clear").checked, reason: $("clear-reason").value }));
+    show(await ask("still"));
     editor.picture(`api/still.jpg?${Date.now()}`);
-    said(`Picture of ${state.still.taken_at}`);
+    const { taken_at, width, height, mask_digest } = state.still;
+    $("still-about").textContent = `${width}×${height}, taken ${taken_at}, under the masks ${mask_digest.slice(0, 12)}`;
+    said(`Picture of ${taken_at}`);
   });
 }
 $("take").addEventListener("click", picture);
@@ -382,7 +384,7 @@ $("map").addEventListener("keydown", (event) => {
   else if (event.key === "+") { mapReach *= 0.85; drawMap(); } else if (event.key === "-") { mapReach *= 1.18; drawMap(); } else return;
   event.preventDefault();
 });
-$("load-map").addEventListener("click", () => doing($("load-map"), async () => { map = await ask("map", { register: true }); drawMap(); }));
+$("load-map").addEventListener("click", () => doing($("load-map"), async () => { map = await ask("map"); drawMap(); }));
 
 function answers() {
   const [wide, high] = editor.size;
@@ -415,12 +417,13 @@ $("check-place").addEventListener("click", () => doing($("check-place"), async (
 // --- self-test ---
 
 $("run-test").addEventListener("click", () => doing($("run-test"), async () => {
+  const before = JSON.stringify(await ask("self_test"));
   await ask("run_self_test");
   said("Self-test is running");
   let found = {};
   for (let i = 0; i < 30; i++) {
     found = await ask("self_test");
-    if (["passed", "failed"].includes(found.state)) break;
+    if (["passed", "failed"].includes(found.state) && JSON.stringify(found) !== before) break;
     await new Promise((done) => setTimeout(done, 1000));
   }
   const table = make("table");
