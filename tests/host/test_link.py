@@ -133,7 +133,7 @@ def test_a_still_at_115200_takes_less_than_fifteen_seconds(
             assert steps[0][0] == 0
             assert steps[-1][0] == steps[-1][1] == len(picture.jpeg)
             # 15 s on a free machine; a loaded one may take longer to draw the street.
-            assert took < 45
+            assert took < 60
             assert len(picture.jpeg) < 15 * 115_200 / 10 / 1.5
         finally:
             remote.link.bye()

@@ -85,9 +85,12 @@ def test_a_wrong_code_is_refused_and_the_right_one_brings_the_picture(visit: Vis
     expect(page.locator("#person")).to_have_text("anna, technician")
     expect(visit.verdict()).to_have_text("As in force")
     assert visit.state()["still"]["plates_blurred"] is True
+    expect(page.get_by_role("button", name="Take picture")).to_be_enabled()
     page.get_by_role("button", name="Take picture").click()
+    expect(page.locator("#moving")).to_be_visible()
     expect(page.locator("#progress-text")).to_contain_text(re.compile(r"\d+ KiB.*s left"))
     expect(page.locator("#moving")).to_be_hidden()
+    expect(page.get_by_role("button", name="Take picture")).to_be_enabled()
     visit.shot("masks")
 
 

@@ -59,7 +59,7 @@ export class Editor {
     this.drawing = null;
     this.undone = [];
     this.draw();
-    this.told.changed();
+    this.told.changed(false);
     this.told.picked();
   }
 
@@ -92,7 +92,7 @@ export class Editor {
 
   change(said) {
     this.draw();
-    this.told.changed();
+    this.told.changed(true);
     if (said) this.told.said(said);
   }
 

@@ -33,7 +33,7 @@ async function doing(button, work) {
 // --- the drawing ---
 
 const editor = new Editor($("canvas"), {
-  changed: () => { tell(""); shapesChanged(); },
+  changed: (byHand) => { if (byHand) tell(""); shapesChanged(); },
   picked: () => { listShapes(); detail(); buttons(); },
   said,
   marked: (at) => { markPoint(at); },
