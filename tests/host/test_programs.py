@@ -88,27 +88,12 @@ def test_half_a_file_is_gone_on_with(line: SerialLine, unit: StreetProcess, tmp_
     assert out.read_bytes() == LOG
 
 
-def test_the_shell_shows_the_unit_and_keeps_a_transcript(
-    line: SerialLine, unit: StreetProcess, tmp_path: Path
-) -> None:
-    transcript = tmp_path / "visit.log"
-    keys = f"anna\r{PASSWORD}\r{unit.code('anna')}\rshow masks\rexit\r"
-    done = run(line, "shell", "--transcript", str(transcript), keys="\r" + keys)
-    assert done.returncode == 0, done.stderr
-    kept = transcript.read_text()
-    for text in ("login: anna", "anna, technician", "alpr-edge> show masks", "premises"):
-        assert text in kept
-        assert text in done.stdout
-    assert PASSWORD not in kept
-    assert "\x1b[3" not in done.stdout
-
-
-def test_the_laptops_line_knows_what_the_unit_knows(
-    line: SerialLine, unit: StreetProcess, tmp_path: Path
-) -> None:
-    """On a real terminal: Ctrl-], completions of both, a file, and a line for the unit."""
+def test_the_shell_on_a_terminal(line: SerialLine, unit: StreetProcess, tmp_path: Path) -> None:
+    """Login, the laptop's line with completions of both, a file, and what the transcript holds."""
     master, slave = os.openpty()
+    transcript = tmp_path / "visit.log"
     command = [sys.executable, "-m", "alpr_edge.host.cli", "shell", "--port", str(line.laptop)]
+    command += ["--transcript", str(transcript)]
     shown = b""
 
     def until(text: str) -> None:
@@ -156,6 +141,11 @@ def test_the_laptops_line_knows_what_the_unit_knows(
         os.close(master)
         os.close(slave)
     assert (tmp_path / "log").read_bytes() == LOG
+    kept = transcript.read_text()
+    for text in ("login: anna", "anna, technician", "alpr-edge> show masks", "premises"):
+        assert text in kept
+    assert PASSWORD not in kept
+    assert "\x1b[3" not in kept
 
 
 def test_colours_change_nothing_but_colour() -> None:
