@@ -142,7 +142,7 @@ def test_the_shell_on_a_terminal(line: SerialLine, unit: StreetProcess, tmp_path
         os.close(slave)
     assert (tmp_path / "log").read_bytes() == LOG
     kept = transcript.read_text()
-    for text in ("login: anna", "anna, technician", "alpr-edge> show masks", "premises"):
+    for text in ("login: anna", "anna, technician", "alpr-edge> sh", "premises"):
         assert text in kept
     assert PASSWORD not in kept
     assert "\x1b[3" not in kept
