@@ -171,7 +171,7 @@ function show(now) {
   state = now;
   $("unit").textContent = now.about.unit ? `${now.about.unit} / ${now.about.camera || ""}` : "";
   $("link").classList.toggle("on", now.connected);
-  $("link").textContent = now.connected ? `${now.port} at ${now.baud} baud` : now.trouble || "no unit";
+  $("link").textContent = now.connected ? `${now.port.split("/").pop()} at ${now.baud} baud` : now.trouble || "no unit";
   const reads = now.status.phase || now.status.state;
   $("reads").textContent = reads ? `unit: ${reads}` : "";
   $("reads").classList.toggle("stop", Boolean(reads) && reads !== "reading");
