@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/technician.md: the studio's test in Chromium, with the simulated street.
+"""Takes the pictures of docs/technician.md: the test of the studio, with the simulated street.
 
 python scripts/technician_pictures.py          runs the test, half a minute
 python scripts/technician_pictures.py FOLDER   from screenshots that are there
