@@ -268,8 +268,7 @@ def _closed(points: NDArray[np.float64]) -> NDArray[np.float64]:
 def _outline(points: NDArray[np.float64], size_px: tuple[int, int]) -> NDArray[np.uint8]:
     """Every pixel that an open line of points touches, and their neighbours."""
     raster = np.zeros(size_px[::-1], np.uint8)
-    for a, b in pairwise(points):
-        _fill(raster, np.stack([a, b, a]))
+    _draw(raster, [np.stack([a, b, a]) for a, b in pairwise(points)])
     return raster
 
 
@@ -282,17 +281,25 @@ def _one_way(gate: GateLine, size_px: tuple[int, int]) -> OneWayLine:
 
 def _fill(raster: NDArray[np.uint8], points_px: NDArray[np.float64]) -> None:
     """Set every pixel of `raster` that the closed polygon touches to 255."""
+    _draw(raster, [points_px])
+
+
+def _draw(raster: NDArray[np.uint8], polygons_px: Sequence[NDArray[np.float64]]) -> None:
+    """Set every pixel of `raster` that one of the closed polygons touches to 255."""
     height, width = raster.shape
-    if not np.isfinite(points_px).all():
+    if not all(np.isfinite(points_px).all() for points_px in polygons_px):
         raster[:] = 255
         return
     # What lies just outside the raster may still touch its edge pixels: draw with room round it.
     room = 2
     shape = np.zeros((height + 2 * room, width + 2 * room), np.uint8)
     # OpenCV's integer coordinates are pixel centres; ours are pixel corners, hence the half pixel.
-    fixed = np.round((points_px + (room - 0.5)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    cv2.fillPoly(shape, [fixed], 255, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+    for points_px in polygons_px:
+        fixed = np.round((points_px + (room - 0.5)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+        # One at a time: fillPoly would take overlaps of several for holes.
+        cv2.fillPoly(shape, [fixed], 255, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
     # fillPoly marks centres and a one-pixel outline; one more pixel covers all that is touched.
+    # Growing all at once gives the same pixels as growing each.
     drawn = _dilate(shape, 1)[room:-room, room:-room]
     np.maximum(raster, drawn, out=raster)
 
