@@ -355,14 +355,13 @@ def code_of(secret: str, step: int) -> str:
 def next_code(person: Person, *, clock: Any = time.time, sleep: Any = time.sleep) -> str:
     """A code that this person has not used yet: a code counts once.
 
-    A unit takes the step before and after its own, so one of three is free in most cases; else this
-    waits, at most for one step.
+    Never one of the step to come: the unit's clock may be a little behind. Waits for the next step
+    where both are used.
     """
-    now = int(clock() // 30)
-    for step in (now - 1, now, now + 1):
-        if step > person.last_step:
-            person.last_step = step
-            return code_of(person.totp, step)
-    sleep(30 - clock() % 30 + 0.5)
-    person.last_step = int(clock() // 30) + 1
-    return code_of(person.totp, person.last_step)
+    while True:
+        now = int(clock() // 30)
+        for step in (now - 1, now):
+            if step > person.last_step:
+                person.last_step = step
+                return code_of(person.totp, step)
+        sleep(30 - clock() % 30 + 0.5)
