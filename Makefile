@@ -72,6 +72,7 @@ fix: $(STAMP) ## format, repair what ruff can, write docs/errors.md anew
 bench: $(STAMP) $(if $(findstring --photos,$(ARGS)),.venv-bench/.set-up) ## milliseconds, start-up, memory; with ARGS="--photos DIR --labels FILE.jsonl" beside RapidOCR
 	@$(BIN)/python -m bench $(ARGS)
 	@$(BIN)/python -m bench.bench_delivery
+	@$(BIN)/python -m bench.bench_ledger
 
 .venv-bench/.set-up: requirements/bench.lock
 	@$(PYTHON) -m venv --clear .venv-bench

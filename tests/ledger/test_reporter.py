@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from ledger_samples import DIGEST, EVENT, TestSigner, boot
 from alpr_edge.errors import AuditError
 from alpr_edge.ledger.entry import Entry, decode
 from alpr_edge.ledger.files import LedgerFolder
+from alpr_edge.ledger.key_changes import tell_city_keys
 from alpr_edge.ledger.kinds import (
     KINDS,
     Access,
@@ -27,6 +29,7 @@ from alpr_edge.ledger.kinds import (
     Boot,
     Egress,
     Hour,
+    KeyChange,
     Login,
     MaskChange,
     SelfTest,
@@ -344,3 +347,19 @@ def test_the_mac_of_a_plate_tells_nobody_else_anything() -> None:
     assert plate_mac(key, "7abc 123") == plate_mac(key, "7ABC123")
     assert plate_mac(key, "7ABC123") != plate_mac(key, "7ABC124")
     assert plate_mac(key, "7ABC123") != plate_mac(other, "7ABC123")
+
+
+def test_keys_of_the_city_that_come_and_go_are_on_record(unit: Unit, tmp_path: Path) -> None:
+    old, new = PrivateKey.generate().public, PrivateKey.generate().public
+    names = {
+        hashlib.sha256(key.raw).hexdigest(): name for key, name in ((old, "old"), (new, "new"))
+    }
+    for keys in ((old,), (old,), (old, new), (new,), (new,)):
+        tell_city_keys(keys, unit.path, unit.reporter)
+    changes = [b for b in unit.bodies() if isinstance(b, KeyChange)]
+    assert [(b.act, names[b.digest]) for b in changes] == [
+        ("added", "old"),
+        ("added", "new"),
+        ("revoked", "old"),
+    ]
+    assert {b.key for b in changes} == {"city"}

@@ -172,8 +172,9 @@ def describe(entry: Entry) -> str:
     match body:
         case ConfigChange():
             which = f" ({', '.join(body.settings)})" if body.settings else ""
-            return f"Configuration changed{which} by {body.by}{_second(body.second)}." + _why(
-                body.reason
+            return (
+                f"Configuration changed{which} by {_name(body.by)}{_second(body.second)}."
+                + _why(body.reason)
             )
         case MaskChange():
             how = {True: "uncovering ground", False: "covering more", None: "extent not recorded"}
@@ -181,11 +182,11 @@ def describe(entry: Entry) -> str:
             return (
                 f"Masks changed ({how[body.narrowed]}; {body.added} added, {body.removed} removed"
                 f"{size if body.number else ''}) "
-                f"by {body.by}{_second(body.second)}"
+                f"by {_name(body.by)}{_second(body.second)}"
                 f"{', with an order of the city' if body.order else ''}." + _why(body.reason)
             )
         case Commissioning():
-            return f"Commissioned by {body.by}{_second(body.second)}." + _why(body.reason)
+            return f"Commissioned by {_name(body.by)}{_second(body.second)}." + _why(body.reason)
         case SelfTest():
             result = "passed" if body.passed else f"FAILED: {', '.join(body.failed)}"
             return f"Self-test of {body.checks} checks {result}."
@@ -193,12 +194,13 @@ def describe(entry: Entry) -> str:
             code = f" ({body.code})" if body.code else ""
             return f"Camera view: reading {body.state}{code}."
         case Login():
-            return f"Login {body.outcome}: {body.who}, by {body.way}, {body.factors} factors."
+            factors = f", {body.factors} factors" if body.factors else ""
+            return f"Login {body.outcome}: {_name(body.who)}, by {body.way}{factors}."
         case Access():
+            place = body.organisation or "no stated organisation"
             return (
-                f"{body.who} of {body.organisation or 'no stated organisation'}: {body.act} of "
-                f"{body.count} reads (query by {body.query.replace('_', ' ')})."
-                + _why(body.purpose)
+                f"{_name(body.who)} of {place}: {body.act} of {body.count} reads "
+                f"(query by {body.query.replace('_', ' ')})." + _why(body.purpose)
             )
         case Update():
             return f"Update {body.outcome}: {body.old or '?'} to {body.new or '?'}."
@@ -244,7 +246,12 @@ def _exception(entry: Entry) -> list[str]:
 
 
 def _second(name: str) -> str:
-    return "" if name == "nobody" else f" and {name}"
+    return "" if name == "nobody" else f" and {_name(name)}"
+
+
+def _name(person: str) -> str:
+    """A name; the digest of one that may not be written, shortened for people."""
+    return f"{person[:15]}…" if person.startswith("id:") else person
 
 
 def _why(reason: str) -> str:

@@ -19,19 +19,24 @@ _STYLE = """
 :root{--ink:#1a1a1a;--line:#b5b5b5;--bar:#1f5f8b;--bad:#8b1a1a}
 *{box-sizing:border-box}
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:#fff;max-width:60rem;
-margin:0 auto;padding:1rem 1.25rem 3rem;overflow-wrap:anywhere}
+margin:0 auto;padding:1rem 1.25rem 3rem;overflow-wrap:break-word}
 h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.25rem;margin-top:2.2rem;
 border-bottom:2px solid var(--ink)}h3{font-size:1.05rem}
 table{border-collapse:collapse;width:100%;margin:.6rem 0}caption{text-align:left;font-weight:600}
 th,td{border:1px solid var(--line);padding:.25rem .5rem;text-align:left;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td{overflow-wrap:anywhere}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td.n,td.s{white-space:nowrap}caption.quiet{position:absolute;width:1px;height:1px;overflow:hidden;
+clip-path:inset(50%)}figure{margin:.8rem 0}figcaption{font-weight:600}
 thead th{background:#eee}.bad{border-left:.4rem solid var(--bad);padding:.2rem .8rem}
 .good{border-left:.4rem solid #1b6b34;padding:.2rem .8rem}
 svg{width:100%;height:auto}svg rect{fill:var(--bar)}svg line{stroke:var(--line)}
 svg text{font:11px system-ui,sans-serif;fill:var(--ink)}
 code{font-size:.85em;word-break:break-all}.wide{overflow-x:auto}
 @media print{body{font-size:10pt;max-width:none;padding:0}h2{break-after:avoid}
-tr,svg,li{break-inside:avoid}thead{display:table-header-group}@page{size:A4;margin:18mm}}
+tr,figure,li,p,.keep{break-inside:avoid}caption,thead{break-after:avoid}
+thead{display:table-header-group}.wide{overflow:visible}table{font-size:8.5pt}
+th,td{padding:.15rem .35rem}
+@page{size:A4;margin:16mm;@bottom-right{content:counter(page) " / " counter(pages);font-size:8pt}}}
 """
 _REASONS = {
     DropReason.TOUCHES_MASK: "touched a mask",
@@ -64,6 +69,10 @@ _LISTS = (
     ("storage_fault", "Storage faults"),
 )
 _MOST_LISTED = 500
+_KEPT_TOGETHER = 24
+"""A table of so many rows fits on a page and is not broken."""
+_SHORT = 24
+"""A cell of so many characters is not broken either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +113,7 @@ def device_page(one: DeviceReport, *, made_at: str, made_by: str) -> str:
         _deletions(facts),
         _running(facts),
         *(_listed(title, facts, kind) for kind, title in _LISTS),
+        _nothing_of(facts),
         _reading_help(),
     ]
     return _page(f"Audit report: {one.name}", parts)
@@ -305,8 +315,18 @@ def _listed(title: str, facts: Facts, kind: str) -> str:
         if len(entries) > _MOST_LISTED
         else ""
     )
-    table = _table(title, ("Entry", "Time (UTC)", "What"), rows, empty="None in this period.")
+    if not rows:
+        return ""
+    table = _table(title, ("Entry", "Time (UTC)", "What"), rows, numbers=(0,), quiet=True)
     return f"<h2>{escape(title)}</h2>{table}{more}"
+
+
+def _nothing_of(facts: Facts) -> str:
+    """What has no entry in the period, in one sentence instead of a heading each."""
+    missing = [title for kind, title in _LISTS if not facts.listed.get(kind)]
+    if not missing:
+        return ""
+    return f"<h2>Nothing in this period of</h2><p>{escape('; '.join(missing))}.</p>"
 
 
 def _table(
@@ -317,13 +337,15 @@ def _table(
     numbers: Iterable[int] = (),
     heads_in_rows: bool = False,
     empty: str = "None.",
+    quiet: bool = False,
 ) -> str:
+    """A table; `quiet`: its caption only says again what the heading above says."""
     if not rows:
         return f"<p>{escape(empty)}</p>"
     right = set(numbers)
 
     def cell(at: int, text: str) -> str:
-        css = ' class="n"' if at in right else ""
+        css = ' class="n"' if at in right else ' class="s"' if len(text) <= _SHORT else ""
         if at == 0 and heads_in_rows:
             return f'<th scope="row">{escape(text)}</th>'
         return f"<td{css}>{escape(text)}</td>"
@@ -337,8 +359,10 @@ def _table(
         "<tr>" + "".join(cell(at, text) for at, text in enumerate(row)) + "</tr>" for row in rows
     )
     top = "" if heads_in_rows else f"<thead><tr>{head}</tr></thead>"
+    hidden = ' class="quiet"' if quiet else ""
+    keep = " keep" if len(rows) <= _KEPT_TOGETHER else ""
     return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption>{top}'
+        f'<div class="wide{keep}"><table><caption{hidden}>{escape(caption)}</caption>{top}'
         f"<tbody>{body}</tbody></table></div>"
     )
 

@@ -44,6 +44,8 @@ def bars(title: str, values: Sequence[tuple[str, float]], *, unit: str, top: flo
         f"{title}: {len(values)} bars, largest {most:g} {unit}. The table below has the numbers."
     )
     return (
+        f"<figure><figcaption>{escape(title)}</figcaption>"
         f'<svg role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-label="{escape(about)}">'
-        f"<title>{escape(title)}</title><desc>{escape(about)}</desc>{lines}{''.join(parts)}</svg>"
+        f"<title>{escape(title)}</title><desc>{escape(about)}</desc>{lines}{''.join(parts)}"
+        "</svg></figure>"
     )

@@ -74,6 +74,7 @@ def make_service(
         AlprEdgeError: whatever is missing or wrong; nothing has been read then.
     """
     from alpr_edge.delivery.setup import mqtt_settings
+    from alpr_edge.ledger.key_changes import tell_city_keys
     from alpr_edge.ledger.setup import open_kit
 
     signed = check or SignatureCheck()
@@ -90,6 +91,8 @@ def make_service(
             config_file,
         )
         _note_persons(config, signed, kit)
+        if kit is not None:
+            tell_city_keys(signed.keys, kit.ledger.folder, kit.recorder)
         return service
     except AlprEdgeError as err:
         # What kept the device from starting is on record too.
