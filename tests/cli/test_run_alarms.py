@@ -1,4 +1,4 @@
-"""The real service, broker and TPM, and someone at the unit: alarms, ledger and attestation."""
+"""The real service and broker, and someone at the unit: alarms, ledger and attestation."""
 
 from __future__ import annotations
 
@@ -67,18 +67,16 @@ def configure(folder: Path, port: int) -> Path:
     return path
 
 
-def until(true: Callable[[], object], within_s: float = 90.0) -> None:
+def until(true: Callable[[], object], within_s: float = 180.0) -> None:
     end = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.mosquitto
-def test_whoever_is_at_the_unit_is_heard_of(
-    tmp_path: Path, mosquitto, capsys, tpm: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TPM2TOOLS_TCTI", tpm)
+def test_whoever_is_at_the_unit_is_heard_of(tmp_path: Path, mosquitto, capsys) -> None:
     heard: list[tuple[str, bytes]] = []
     subscriber = paho.Client(CallbackAPIVersion.VERSION2)
     subscriber.on_message = lambda _c, _u, m: heard.append((m.topic, m.payload))
@@ -116,7 +114,7 @@ def test_whoever_is_at_the_unit_is_heard_of(
             # The self-test of the first frames is a new fact: it is stated anew.
             until(lambda: len(statements()) >= 2)
             process.send_signal(signal.SIGTERM)
-            _, stderr = process.communicate(timeout=60)
+            _, stderr = process.communicate(timeout=180)
         finally:
             process.kill()
     subscriber.disconnect()
@@ -146,6 +144,4 @@ def check_record(config: Path, statement: bytes, capsys: pytest.CaptureFixture[s
     explained = run("attest", "verify", str(folder / "statement"), "--key", str(folder / "vkey"))
     assert f"alpr_self_test_passed: {tests[-1]}" in explained
     assert "alpr_time_source: " in explained
-    assert "alpr_key_in_tpm: True" in explained
-    assert "a TPM signed all the above" in explained
-    assert b"PRIVATE KEY" not in (folder / "identity" / "device.key").read_bytes()
+    assert "no TPM vouches for this" in explained

@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpr_edge.cli import main
+from alpr_edge.config.parse import parse
 from alpr_edge.errors import AlprEdgeError, BadSignature, KeyUnusable
+from alpr_edge.ledger.setup import Started, open_kit
 from alpr_edge.trust import device_identity
-from alpr_edge.trust.attestation import Statement, attest, check
+from alpr_edge.trust.attestation import Statement, attest, check, claims_digest
 from alpr_edge.trust.device_identity import device_key, is_sealed
 from alpr_edge.trust.keys import PrivateKey
 from alpr_edge.trust.tpm import PCRS, Tpm, find_tpm
@@ -209,6 +211,46 @@ def test_an_attestation_with_the_tpm_s_word(chip: Tpm, tmp_path: Path, capsys) -
     assert main(command) == 0
     assert "no TPM vouches" in capsys.readouterr().out
     assert main([*command, "--tpm-key", known]) == 3
+
+
+class _Line:
+    """In the place of the MQTT connection: keeps what would go out."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def attest(self, token: bytes) -> None:
+        self.sent.append(token)
+
+    def start(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_device_with_a_tpm_states_itself_with_its_word(chip: Tpm, tmp_path: Path) -> None:
+    text = """
+        [device]
+        id = "unit-1"
+        site = "bench"
+        [source]
+        kind = "street"
+        [exclusion]
+        mask_file = "masks.json"
+        [mqtt]
+        host = "127.0.0.1"
+    """
+    kit = open_kit(parse(text, source="test", folder=str(tmp_path)))
+    assert kit is not None
+    line = _Line()
+    kit.channel = line  # type: ignore[assignment]
+    kit.begin(Started("alpr-edge 0.1.0", "a" * 64, "b" * 64, ("c" * 64,)))
+    kit.end()
+    assert kit.key_is_sealed
+    claims = check(line.sent[0], [device_key(tmp_path / "identity").public])
+    assert claims["alpr_key_in_tpm"] is True
+    assert check_quote(claims["alpr_tpm"], claims_digest(claims)).pcrs.keys() == set(PCRS)
 
 
 # --- the counter -----------------------------------------------------------------------------

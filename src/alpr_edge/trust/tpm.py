@@ -30,7 +30,7 @@ _DEVICE: Final = Path("/dev/tpmrm0")
 _TOOLS: Final = "tpm2_unseal"
 _TCTI: Final = "TPM2TOOLS_TCTI"
 """Source: tpm2-tools, common/tcti.md: where the tools find a TPM other than the kernel's."""
-_WAIT_S: Final = 30.0
+_WAIT_S: Final = 60.0
 PCRS: Final = (0, 1, 2, 3, 4, 5, 6, 7)
 """Firmware, its settings, boot loader, secure boot. Source: TCG PC Client Platform Firmware
 Profile, section 3.3.4; boards without UEFI may fill other ones."""
