@@ -26,6 +26,7 @@ from alpr_edge.types import Frame
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
 from alpr_edge.vision.recogniser import Recogniser
+from alpr_edge.wiring.stills import STILL_MIN_CONFIDENCE, STILL_ON_SURE_PLATE
 
 
 def main() -> None:
@@ -50,7 +51,12 @@ def main() -> None:
         frame = Frame(image, "", 0, datetime(2026, 1, 1, tzinfo=UTC), 0)
         zones = make_zones([], size_px=size, band_px=0, digest="")
         shown, drops = read_still(
-            frame, zones, detector, recogniser, min_confidence=args.min_confidence
+            frame,
+            zones,
+            detector,
+            recogniser,
+            min_confidence=args.min_confidence,
+            on_sure_plate=args.on_sure_plate,
         )
         spent += time.process_time() - began
         print(json.dumps(as_json(label["file"], size, shown, drops)))
@@ -68,7 +74,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=640)
     parser.add_argument("--min-score", type=float, default=0.3)
-    parser.add_argument("--min-confidence", type=float, default=0.3)
+    parser.add_argument("--min-confidence", type=float, default=STILL_MIN_CONFIDENCE)
+    parser.add_argument("--on-sure-plate", type=float, default=STILL_ON_SURE_PLATE)
     parser.add_argument("--one-look", action="store_true", help="without the close look")
     parser.add_argument("--no-grammar", action="store_true")
     parser.add_argument("--held-out", action="store_true", help="held-out training scenes only")
