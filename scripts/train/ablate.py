@@ -1,6 +1,6 @@
 """What each part of the recogniser's training buys: short trainings that differ in one part.
 
-    python scripts/train/ablate.py --photos DIR --runs runs/ablation --images 100000 [--bf16]
+    python scripts/train/ablate.py --photos DIR --runs runs/ablation --images 400000 [--bf16]
 
 Each training starts from nothing, sees the same number of samples with the same seed, and is scored
 on crops that no training saw: the held-out plates of `train/` (each seen from eight displaced
@@ -162,7 +162,7 @@ def _arguments() -> argparse.Namespace:
     photos = os.environ.get("ALPR_EDGE_PHOTOS")
     parser.add_argument("--photos", type=Path, default=photos and Path(photos), required=not photos)
     parser.add_argument("--runs", type=Path, required=True, help="folder of shards and trainings")
-    parser.add_argument("--images", type=int, default=100_000, help="samples of a training")
+    parser.add_argument("--images", type=int, default=400_000, help="samples of a training; with 60,000 none learns to read")
     parser.add_argument("--plates", type=int, default=15_000, help="rendered plates of a variant")
     parser.add_argument(
         "--measure", nargs="*", default=["us-nyc-reported", "br-traffic"], metavar="SET"
