@@ -162,7 +162,9 @@ def _arguments() -> argparse.Namespace:
     photos = os.environ.get("ALPR_EDGE_PHOTOS")
     parser.add_argument("--photos", type=Path, default=photos and Path(photos), required=not photos)
     parser.add_argument("--runs", type=Path, required=True, help="folder of shards and trainings")
-    parser.add_argument("--images", type=int, default=400_000, help="samples of a training; with 60,000 none learns to read")
+    parser.add_argument(
+        "--images", type=int, default=400_000, help="samples of a training (60,000 are too few)"
+    )
     parser.add_argument("--plates", type=int, default=15_000, help="rendered plates of a variant")
     parser.add_argument(
         "--measure", nargs="*", default=["us-nyc-reported", "br-traffic"], metavar="SET"

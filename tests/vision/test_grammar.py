@@ -72,6 +72,12 @@ def test_a_wrong_pattern_is_refused(pattern):
         grammar(br=[pattern])
 
 
+def test_what_looks_empty_is_not_made_a_plate_by_a_pattern():
+    slots = np.full((SLOTS, 37), -5.0, np.float32)
+    slots[:, -1] = 0.0
+    assert grammar(br=["AAA9999", "9"]).choose(slots, SURE_BR) == Choice((), None)
+
+
 def test_regions_that_the_model_does_not_know_are_left_out():
     only = grammar(xx=["AAA9999"])
     slots = slots_for("AB01234", "ABO1234", shares=(0.55, 0.45))

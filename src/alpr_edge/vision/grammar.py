@@ -25,8 +25,6 @@ because the training texts follow the same grammars, so only a part is added."""
 TWINS = frozenset("O0I1")
 """Characters that many dies draw alike. Source: the plate table's columns on shared shapes."""
 
-_FAR = -1e9
-
 Floats = NDArray[np.float32]
 
 
@@ -100,7 +98,7 @@ class Grammar:
         scores = best[self._kinds, rows].sum(1) + empty[self._lengths]
         scores = scores + np.log(np.maximum(regions[self._region], 1e-6)) + MATCH_BONUS
         top = int(scores.argmax())
-        plain = float(slots[np.arange(len(free)), list(free)].sum()) if free else _FAR
+        plain = float(slots[np.arange(len(free)), list(free)].sum()) if free else 0.0
         plain += float(empty[len(free)])
         if not scores[top] >= plain:
             return Choice(free, None)
