@@ -34,7 +34,7 @@ def _alpr_edge(threads: int, tier: Any) -> tuple[Callable[[str], Texts], int]:
 
     from alpr_edge.capture.photos import load_photo
     from alpr_edge.vision.models import models_folder
-    from alpr_edge.wiring import make_still_reader
+    from alpr_edge.wiring.stills import make_still_reader
 
     cv2.setNumThreads(threads)
     reader = make_still_reader(threads=threads, tier=tier)

@@ -36,7 +36,7 @@ from alpr_edge.process_guard import forbid_core_dumps, lock_memory
 from alpr_edge.simulator.scene import zone_set
 from alpr_edge.types import Detection, Frame, PlateCrop, Read
 from alpr_edge.vision.tracker import Tracker, TrackerLimits
-from alpr_edge.wiring import make_service
+from alpr_edge.wiring.device import make_service
 from evidence.street_drive import CAMERAS, SIZE
 
 KEY = 0x5A

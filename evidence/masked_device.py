@@ -35,7 +35,8 @@ from alpr_edge.ledger import recorder, setup, store
 from alpr_edge.process_guard import forbid_core_dumps
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import Frame, Image
-from alpr_edge.wiring import load_config, make_service
+from alpr_edge.wiring.device import make_service
+from alpr_edge.wiring.signed_config import load_config
 from evidence.non_interference import put
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from alpr_edge.config.parse import parse
 from alpr_edge.errors import AlprEdgeError, TrustError
 from alpr_edge.vision.models import models_folder
 from alpr_edge.watch import PlainMasks
-from alpr_edge.wiring import Engine
+from alpr_edge.wiring.engine import Engine
 
 
 def engine(folder: Path, sections: str) -> Engine:

@@ -67,9 +67,10 @@ def test_config_check_says_every_problem(tmp_path, capsys):
 
 def test_reading_loads_no_config_or_network_library():
     """Start-up of `read` stays light: pydantic and paho are for devices."""
+    heavy = ("pydantic", "paho", "sqlite3", "rich", "cryptography", "shapely")
     code = (
-        "import sys; from alpr_edge.wiring import make_still_reader; make_still_reader(); "
-        "print([m for m in ('pydantic', 'paho', 'sqlite3', 'rich') if m in sys.modules])"
+        "import sys; from alpr_edge.wiring.stills import make_still_reader; make_still_reader(); "
+        f"print([m for m in {heavy} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

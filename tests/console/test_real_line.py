@@ -11,7 +11,7 @@ from tests.console.line_client import Technician, make_unit, process
 
 from alpr_edge.config.store import load
 from alpr_edge.simulator.serial_line import SerialLine
-from alpr_edge.wiring import make_mask_store
+from alpr_edge.wiring.guard import make_mask_store
 from alpr_edge.zone_set import ZonePolygon
 
 pytestmark = pytest.mark.timeout(300)

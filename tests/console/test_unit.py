@@ -32,7 +32,7 @@ from alpr_edge.simulator.serial_line import SerialLine
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import sign_file
 from alpr_edge.types import Frame
-from alpr_edge.wiring import make_mask_store
+from alpr_edge.wiring.guard import make_mask_store
 from alpr_edge.zone_set import ZonePolygon, ZoneSet
 
 

@@ -19,7 +19,7 @@ from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import sign
 from alpr_edge.trust.keyring import Keyring, Person, Role, persons_payload
 from alpr_edge.trust.keys import PrivateKey
-from alpr_edge.wiring import make_mask_store
+from alpr_edge.wiring.guard import make_mask_store
 from alpr_edge.zone_set import ZonePolygon, ZoneSet
 
 ANNA, BEN = PrivateKey.generate(), PrivateKey.generate()

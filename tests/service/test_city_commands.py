@@ -35,7 +35,8 @@ from alpr_edge.trust.key_files import save_private_key
 from alpr_edge.trust.keyring import Keyring
 from alpr_edge.trust.keys import PrivateKey
 from alpr_edge.types import Frame
-from alpr_edge.wiring import make_mask_store, make_service
+from alpr_edge.wiring.device import make_service
+from alpr_edge.wiring.guard import make_mask_store
 from alpr_edge.zone_set import ZonePolygon, ZoneSet
 
 CITY = PrivateKey.generate()

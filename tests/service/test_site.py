@@ -17,7 +17,8 @@ from alpr_edge.errors import ExclusionError
 from alpr_edge.exclusion.interlock import StopReason
 from alpr_edge.service import Service
 from alpr_edge.watch import LEAST_FREE_BYTES, storage_trouble
-from alpr_edge.wiring import load_config, make_service
+from alpr_edge.wiring.device import make_service
+from alpr_edge.wiring.signed_config import load_config
 from alpr_edge.zone_set import ZonePolygon
 
 NO_ANCHOR = "no-such-file"

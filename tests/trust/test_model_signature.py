@@ -62,7 +62,7 @@ def public_pem(*keys: ec.EllipticCurvePrivateKey) -> str:
 
 
 def test_a_signature_of_the_format_s_own_tool_holds() -> None:
-    keys = parse_model_keys((VECTOR / "key.pem").read_text())
+    keys = parse_model_keys((VECTOR / "key.pub").read_text())
     signed = verify_models((VECTOR / "model.sig").read_bytes(), keys)
     assert signed.digests == {
         "detector.onnx": hashlib.sha256(b"detector").hexdigest(),

@@ -21,7 +21,7 @@ from alpr_edge.types import Frame, Image
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
 from alpr_edge.vision.recogniser import Recogniser
-from alpr_edge.wiring import STILL_MIN_CONFIDENCE
+from alpr_edge.wiring.stills import STILL_MIN_CONFIDENCE
 
 FACE_SCORE = 0.45
 """No detection on a face may score higher; `detector.min_score` is 0.4 on a device."""

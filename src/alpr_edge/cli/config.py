@@ -10,7 +10,7 @@ from alpr_edge.cli.keys import add_key, signing_key, write
 
 if TYPE_CHECKING:
     from alpr_edge.config.models import DeviceConfig
-    from alpr_edge.wiring import SignatureCheck
+    from alpr_edge.wiring.signed_config import SignatureCheck
 
 
 def register(commands: Any) -> None:
@@ -42,7 +42,8 @@ def call(args: argparse.Namespace) -> int:
     import sys
 
     from alpr_edge.errors import AlprEdgeError
-    from alpr_edge.wiring import load_config, load_reference
+    from alpr_edge.wiring.engine import load_reference
+    from alpr_edge.wiring.signed_config import load_config
 
     status = 0
     for name in args.files:

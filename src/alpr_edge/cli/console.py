@@ -48,8 +48,9 @@ def call(args: argparse.Namespace) -> int:
     """
     from alpr_edge.cli.run import log_to_stderr
     from alpr_edge.process_guard import forbid_core_dumps
-    from alpr_edge.wiring import SOFTWARE, load_config
     from alpr_edge.wiring.console import make_serial_console
+    from alpr_edge.wiring.device import SOFTWARE
+    from alpr_edge.wiring.signed_config import load_config
 
     forbid_core_dumps()
     config, check = load_config(args.config)

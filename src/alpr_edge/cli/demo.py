@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alpr_edge.config.models import DeviceConfig
     from alpr_edge.simulator.street import Street
     from alpr_edge.trust.keys import PrivateKey, PublicKey
-    from alpr_edge.wiring import SignatureCheck
+    from alpr_edge.wiring.signed_config import SignatureCheck
 
 _EPILOG = """\
 examples:
@@ -58,7 +58,7 @@ def call(args: argparse.Namespace) -> int:
     from alpr_edge.cli.demo_view import LiveView, final_table
     from alpr_edge.delivery.embedded_broker import EmbeddedBroker
     from alpr_edge.simulator.virtual_camera import StreetCamera
-    from alpr_edge.wiring import make_service
+    from alpr_edge.wiring.device import make_service
 
     _make_folder(args.out)
     began = time.monotonic()
@@ -176,7 +176,7 @@ def _unit(
     from alpr_edge.trust.documents import DocumentType
     from alpr_edge.trust.envelope import sign_file
     from alpr_edge.trust.keys import PrivateKey
-    from alpr_edge.wiring import load_config
+    from alpr_edge.wiring.signed_config import load_config
 
     city = PrivateKey.generate()
     keys, file = scratch / "city-keys", scratch / "demo.toml"
@@ -225,7 +225,7 @@ def _commission(
     from alpr_edge.trust.documents import DocumentType
     from alpr_edge.trust.envelope import sign
     from alpr_edge.trust.keyring import Keyring
-    from alpr_edge.wiring import make_mask_store
+    from alpr_edge.wiring.guard import make_mask_store
 
     now = _now()
     record = MaskRecord(

@@ -204,8 +204,9 @@ def _unit(args: argparse.Namespace) -> tuple[Any, Keyring, Unit]:
     from alpr_edge.authority.rules import Unit
     from alpr_edge.errors import KeyUnusable
     from alpr_edge.trust.key_files import load_keyring
-    from alpr_edge.wiring import city_keys_file, make_mask_store
-    from alpr_edge.wiring import load_config as load
+    from alpr_edge.wiring.guard import make_mask_store
+    from alpr_edge.wiring.signed_config import city_keys_file
+    from alpr_edge.wiring.signed_config import load_config as load
 
     config, _ = load(args.config)
     city = city_keys_file(config)
@@ -227,7 +228,7 @@ def _sign(args: argparse.Namespace) -> int:
     from alpr_edge.config.store import load
     from alpr_edge.trust.documents import DocumentType
     from alpr_edge.trust.envelope import sign
-    from alpr_edge.wiring import make_mask_store
+    from alpr_edge.wiring.guard import make_mask_store
 
     config, now = load(args.config), _now()
     unit = Unit(config.device.id, config.device.camera)

@@ -13,7 +13,7 @@ from alpr_edge.errors import AlprEdgeError
 
 if TYPE_CHECKING:
     from alpr_edge.types import Drop, Frame, Sighting
-    from alpr_edge.wiring import StillReader
+    from alpr_edge.wiring.stills import StillReader
 
 _EPILOG = """\
 examples:
@@ -54,7 +54,7 @@ def register(commands: Any) -> None:
 def call(args: argparse.Namespace) -> int:
     """Read everything that can be read; 1 if something could not."""
     from alpr_edge.capture.photos import find_photos, load_photo
-    from alpr_edge.wiring import make_still_reader
+    from alpr_edge.wiring.stills import make_still_reader
 
     reader = make_still_reader(
         masks=args.masks,

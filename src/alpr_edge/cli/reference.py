@@ -113,7 +113,7 @@ def _check(args: argparse.Namespace) -> int:
     """Watch the view as the device would, and say what it is at the end."""
     from alpr_edge.errors import ConfigError
     from alpr_edge.exclusion.view_watch import ViewWatch
-    from alpr_edge.wiring import read_reference, watch_limits
+    from alpr_edge.wiring.engine import read_reference, watch_limits
 
     config = _config(args)
     path = args.reference or (config and config.exclusion.reference_file)
@@ -166,7 +166,9 @@ def _masked(args: argparse.Namespace, config: Any) -> tuple[Zones, Iterator[Mask
     from alpr_edge.config.mask_store import load_masks
     from alpr_edge.errors import CaptureError
     from alpr_edge.exclusion.mask import Masker
-    from alpr_edge.wiring import device_zones, load_mask_record, still_zones
+    from alpr_edge.wiring.engine import device_zones
+    from alpr_edge.wiring.guard import load_mask_record
+    from alpr_edge.wiring.stills import still_zones
 
     masks = load_masks(args.masks) if config is None else load_mask_record(config)
     frames = _frames(args, config)
@@ -198,7 +200,7 @@ def _frames(args: argparse.Namespace, config: Any) -> Iterator[Frame]:
 
     from alpr_edge.capture.playback import PlaybackOptions
     from alpr_edge.capture.video import video_file_source
-    from alpr_edge.wiring import make_source
+    from alpr_edge.wiring.camera import make_source
 
     sources: list[FrameSource] = [
         video_file_source(path, options=PlaybackOptions()) for path in args.paths

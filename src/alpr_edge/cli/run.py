@@ -44,7 +44,8 @@ def call(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes."""
     from alpr_edge.delivery.health import coarse
     from alpr_edge.process_guard import forbid_core_dumps
-    from alpr_edge.wiring import load_config, make_service
+    from alpr_edge.wiring.device import make_service
+    from alpr_edge.wiring.signed_config import load_config
 
     forbid_core_dumps()
     config, check = load_config(args.config)

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,20 +23,18 @@ import numpy as np
 # unit may run its vendor's. It must be set before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from numpy.typing import NDArray
 
 from alpr_edge.errors import BadSignature, DigestMismatch, InferenceError, TrustError
-from alpr_edge.trust.model_signature import (
-    MAX_SIGNATURE_BYTES,
-    SIGNATURE_FILE,
-    SignedModels,
-    sign_models,
-    verify_models,
-)
 from alpr_edge.vision.audit import Audit, audit
 from alpr_edge.vision.onnx_file import read_graph
 from alpr_edge.vision.protobuf import Forbidden, Malformed
+
+# Who reads photos without signatures does not wait for cryptography to load.
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    from alpr_edge.trust.model_signature import SignedModels
 
 MAX_MODEL_BYTES = 64 << 20
 """Far above our models (a few MB): a larger file is refused before it is read."""
@@ -127,6 +125,8 @@ def signed_models(folder: Path, keys: Sequence[EllipticCurvePublicKey]) -> Signe
     Raises:
         BadSignature: there is none, or it does not hold (`trust.model.signature`).
     """
+    from alpr_edge.trust.model_signature import MAX_SIGNATURE_BYTES, SIGNATURE_FILE, verify_models
+
     path = folder / SIGNATURE_FILE
     try:
         data = _bytes_of(path, MAX_SIGNATURE_BYTES)
@@ -147,6 +147,8 @@ def sign_folder(folder: Path, private_pem: bytes) -> bytes:
         KeyUnusable: the key is none for models.
         TrustError: something that is no regular file lies there (`trust.model.signature`).
     """
+    from alpr_edge.trust.model_signature import SIGNATURE_FILE, sign_models
+
     files: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -206,17 +206,8 @@ def _min_confidence(config: DeviceConfig, recogniser: Model) -> float:
 
 def device_zones(config: DeviceConfig, masks: ZoneSet, size_px: tuple[int, int]) -> Zones:
     """The zones of a device's masks at one frame size."""
-    return _zones(masks, size_px, config.exclusion.band)
-
-
-def still_zones(masks: ZoneSet, size_px: tuple[int, int]) -> Zones:
-    """The zones of masks from a file, without a band of their own."""
-    return _zones(masks, size_px, 0.0)
-
-
-def _zones(masks: ZoneSet, size_px: tuple[int, int], least_band: float) -> Zones:
-    digest = mask_digest(masks)
-    return rasterise(masks, size_px=size_px, digest=digest, least_band=least_band)
+    digest, band = mask_digest(masks), config.exclusion.band
+    return rasterise(masks, size_px=size_px, digest=digest, least_band=band)
 
 
 def _ns(seconds: float) -> int:

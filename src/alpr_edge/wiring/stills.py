@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Literal
 
-from alpr_edge.exclusion.zones import Zones
+from alpr_edge.config.mask_file import mask_digest
+from alpr_edge.exclusion.zones import Zones, rasterise
 from alpr_edge.pipeline import FindsPlates, ReadsPlates, read_still
 from alpr_edge.types import Drop, Frame, Sighting
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
 from alpr_edge.vision.recogniser import Recogniser
-from alpr_edge.wiring.engine import still_zones
 from alpr_edge.zone_set import ZoneSet
 
 STILL_MIN_CONFIDENCE = 0.3
@@ -22,6 +22,11 @@ STILL_ON_SURE_PLATE = 0.1
 pictures without plates, 2026-11: three plates more of 171, no false read more."""
 
 _ZONES_KEPT = 2
+
+
+def still_zones(masks: ZoneSet, size_px: tuple[int, int]) -> Zones:
+    """The zones of masks from a file, without a band of their own."""
+    return rasterise(masks, size_px=size_px, digest=mask_digest(masks))
 
 
 class StillReader:
