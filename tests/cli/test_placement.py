@@ -70,11 +70,13 @@ def test_from_points_to_a_signed_record(run: Run, samples: Path, tmp_path: Path)
     check = ("commission", "check", *about, "--record", record, "--commissioner-keys",
              tmp_path / "anna.pub")  # fmt: skip
     assert run(*check, "--masks", masks)[0] == 0
+    # Masks that cover the commissioned ones pass, any others do not (ADR 0025).
     masks.write_text('{"masks": [], "whole_frame": true}', "utf-8")
+    assert run(*check, "--masks", masks)[0] == 0
+    masks.write_text('{"masks": [], "nothing_protected": true}', "utf-8")
     status, _, err = run(*check, "--masks", masks)
     assert status == 3
     assert "another mask record" in err
-    masks.write_text('{"masks": [], "nothing_protected": true}', "utf-8")
     status, _, err = run("commission", "make", *about, "--masks", masks, "--key",
                          tmp_path / "anna.key", "--by", "Anna", "--out", record)  # fmt: skip
     assert status == 3

@@ -174,6 +174,50 @@ def test_what_comes_twice_is_done_once(bench: Bench) -> None:
     assert len(bench.unit.records) == 2
 
 
+def test_an_answer_is_repeated_only_to_the_one_who_got_it(bench: Bench) -> None:
+    commit_first(bench)
+    bench.login("anna")
+    assert bench.call("masks")["number"] == 1
+    asked = bench.sent[-1]
+    assert bench.exchange(asked).body["value"]["number"] == 1
+    bench.ask(Command.LOGOUT, {})
+    assert bench.code(bench.exchange(asked).body) == "console.login.needed"
+    bench.login("sam")
+    bench.clocks.pass_s(3600)
+    assert bench.code(bench.exchange(asked).body) == "console.login.needed"
+
+
+def test_a_viewer_is_no_second_person_and_guessing_is_noted(bench: Bench) -> None:
+    commit_first(bench)
+    bench.login("anna")
+    bench.clocks.pass_s(31)
+    narrow = {"zones": zones(SMALL), "reason": "r", "password": PASSWORD}
+    code = totp_code(bench.logins["vera"].totp, bench.clocks.wall_s())
+    viewer = {"name": "vera", "password": PASSWORD, "code": code}
+    assert bench.code(bench.call("commit", **narrow, second=viewer)) == "console.not_allowed"
+    wrong = {"name": "sam", "password": "no such password", "code": "000000"}
+    assert bench.code(bench.call("commit", **narrow, second=wrong)) == "console.login.refused"
+    assert [(who, outcome) for who, outcome, _, _ in bench.unit.noted[-2:]] == [
+        ("vera", "refused"),
+        ("sam", "refused"),
+    ]
+
+
+def test_a_defect_costs_one_answer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.login("anna")
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.unit, "status", lambda: 1 / 0)
+        assert bench.code(bench.call("status")) == "console.defect"
+    assert "error" not in bench.call("status")
+
+
+def test_what_is_no_text_is_no_request() -> None:
+    whole = pack(Packet(Op.READ, 1, Command.LOGIN, {"name": "anna"}))
+    broken = pack(Packet(Op.READ, 1, Command.LOGIN, {"name": "\ud800"}))
+    assert unpack(whole) is not None
+    assert unpack(broken) is None
+
+
 def test_masks_narrow_with_a_second_person_or_the_citys_order(bench: Bench) -> None:
     commit_first(bench)
     bench.login("anna")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from alpr_edge.console.armour import unarmour
 from alpr_edge.console.device import Parcel
+from alpr_edge.console.second_person import prove
 from alpr_edge.console.sitting import Does, Sitting
 from alpr_edge.console.talk import Ask, Now, Paste, Talk, clean, lay_out, say
 from alpr_edge.errors import ConfigError, ConsoleError
@@ -115,7 +116,7 @@ def _factory_reset(sitting: Sitting, values: dict[str, Any]) -> Talk:
         return
     password = yield Ask(f"password of {me.name}: ", secret=True)
     code = yield Ask("code: ", secret=True)
-    sitting.people.login(me.name, password, code)
+    prove(sitting.device, sitting.people, (me.name, password, code), needs="factory_reset")
     found = sitting.device.factory_reset(me.name)
     sitting.ended = True
     yield say(*lay_out(found), data=found)

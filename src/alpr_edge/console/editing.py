@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from alpr_edge.console.access import check
 from alpr_edge.console.armour import armour, unarmour
 from alpr_edge.console.candidate import Candidate
 from alpr_edge.console.device import Committed, Preview
 from alpr_edge.console.grammar import Mode
 from alpr_edge.console.kinds import Place
 from alpr_edge.console.looking import zones_document
+from alpr_edge.console.second_person import prove
 from alpr_edge.console.sitting import NO_FRAME, Does, Sitting
 from alpr_edge.console.talk import Ask, Now, Paste, Talk, lay_out, say
 from alpr_edge.errors import ConsoleError
@@ -259,9 +259,7 @@ def _commit(sitting: Sitting, values: dict[str, Any]) -> Talk:
     if second:
         password = yield Ask(f"password of {second}: ", secret=True)
         code = yield Ask(f"code of {second}: ", secret=True)
-        other = people.login(second, password, code)
-        check(other, "commit_record")
-        device.note_login(second, "granted", 2)
+        prove(device, people, (second, password, code), needs="commit_record")
         envelope = people.sign(second, password, envelope)
     yield from _put(sitting, envelope, values.get("confirmed", DEFAULT_MINUTES))
 

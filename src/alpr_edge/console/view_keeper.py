@@ -36,9 +36,9 @@ from alpr_edge.types import Image, Sighting
 KEPT: Final = 3
 EVERY_S: Final = 1.0
 WIDEST_PX: Final = 640
-UNSEEN_PX: Final = 256
-"""Source: a plate is read from about 60 pixels width on (models/README.md); in a frame of 256 none
-that a camera of this kind sees is wider than 40."""
+UNSEEN_PX: Final = 64
+"""Source: a plate is read from about 60 pixels width on (models/README.md); in a frame of 64 none
+is so wide, not even where the camera was turned or zoomed in and the masks lie elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ from alpr_edge.console.channel.transfer import Transfer
 from alpr_edge.console.device import DeviceAccess, Document
 from alpr_edge.console.seat import Seat
 from alpr_edge.errors import AlprEdgeError, ConsoleError
+
+_log = logging.getLogger(__name__)
 
 PROTOCOL: Final = 1
 QUIET_S: Final = 15.0
@@ -73,7 +76,7 @@ class ChannelEnd:
         self._decoder = Decoder()
         self._outbox, self._inbox = Outbox(), Inbox()
         self._desk = Desk(device, seat.gatekeeper, self._outbox, words)
-        self._answers: dict[tuple[int, bytes], bytes] = {}
+        self._answers: dict[tuple[int, bytes], tuple[User | None, bytes]] = {}
         self._nonce = ""
         self._in_session = False
         self._quiet_ticks = self._idle_ticks = 0
@@ -190,12 +193,14 @@ class ChannelEnd:
             return b""
         self._in_session, self._quiet_ticks, self._enters = True, 0, 0
         key = (request.number, hashlib.sha256(data).digest())
-        if key not in self._answers:
-            answer = self._answer(request)
-            self._answers[key] = encode(pack(answer))
+        who, out = self._answers.get(key, (None, b""))
+        # An answer is repeated to the one who sat there when it was given, and to nobody else.
+        if not out or who is not self._seat.user:
+            out = encode(pack(self._answer(request)))
+            self._answers.pop(key, None)
+            self._answers[key] = self._seat.user, out
             while len(self._answers) > _REMEMBERED:
                 del self._answers[next(iter(self._answers))]
-        out = self._answers[key]
         if request.command is Command.BYE:
             self._end_session()
         return out
@@ -206,6 +211,9 @@ class ChannelEnd:
             body, blob = self._do(request)
         except AlprEdgeError as err:
             body = _error(err)
+        except Exception:  # noqa: BLE001 - a defect costs one answer, never the sitting
+            _log.exception("a request failed", extra={"code": "console.defect"})
+            body = _error(ConsoleError("it failed", code="console.defect", hint="report it"))
         return Packet(Op(request.op + 1), request.number, request.command, body, blob)
 
     def _do(self, request: Packet) -> tuple[dict[str, Any], bytes]:

@@ -114,6 +114,8 @@ def unpack(data: bytes) -> Packet | None:
             parse_float=_finite,
         )
         known = Op(op & 7), Command(command)
+        # JSON can escape what is no text (a lone surrogate).
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict):

@@ -21,6 +21,7 @@ from alpr_edge.console.access import User, check
 from alpr_edge.console.channel.parcels import Outbox
 from alpr_edge.console.device import Committed, DeviceAccess, Document, MasksInForce, Parcel
 from alpr_edge.console.seat import Gatekeeper
+from alpr_edge.console.second_person import prove
 from alpr_edge.errors import ConsoleError
 from alpr_edge.placement.session import CalibrationSession
 from alpr_edge.zone_set import ZoneSet
@@ -131,7 +132,8 @@ class Desk:
         other = None
         if second is not None:
             name, password = _text(second, "name", 64), _text(second, "password", 256)
-            other = self._gatekeeper.login(name, password, _text(second, "code", 16))
+            proof = name, password, _text(second, "code", 16)
+            other = prove(self._device, self._gatekeeper, proof, needs="commit_record")
             if other.name == user.name:
                 raise ConsoleError(
                     "the second person must be another one",
