@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.console.console_samples import PASSWORD, Terminal, ring_of, shown, users_of_all_roles
+from tests.console.console_samples import (
+    LEVELS,
+    PASSWORD,
+    Terminal,
+    make_users,
+    ring_of,
+    shown,
+    users_of_all_roles,
+)
 
 from alpr_edge.authority.record import open_record
 from alpr_edge.console import secrets_of
@@ -69,6 +79,107 @@ def test_first_boot_from_secret_to_a_supervisor(tmp_path: Path) -> None:
     assert shown(out).startswith("new password")
     terminal.bytes(b"\x03")
     assert terminal.seat.user is None
+
+
+def first_boot(terminal: Terminal, name: str) -> str:
+    """From the login line to the code of the second factor; its secret."""
+    secret, _ = terminal.accounts.first_secret_unlocked()
+    out = terminal.type(f"{secret}\n{name}\n{PASSWORD}\n{PASSWORD}")
+    return out.split("or type it in: ")[1].split("\r\n")[0]
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "unplugged", "power", "codes"])
+def test_a_first_set_up_that_breaks_off_begins_anew(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "console"
+    terminal = Terminal(folder, users={})
+    first_boot(terminal, "sam")
+    if how == "ctrl-c":
+        terminal.bytes(b"\x03")
+    elif how == "unplugged":
+        terminal.session.unplugged()
+        terminal.bytes(b"\r")
+    elif how == "power":
+        terminal = Terminal(folder, users={})
+    else:
+        assert "console.login.code" in terminal.type("000000\n000000\n000000")
+    assert [one["set_up"] for one in terminal.accounts.users()] == [False]
+    assert terminal.accounts.is_new
+    assert "This unit has no user yet" in terminal.screen
+    # Not without the secret; then under the same name or another, and the unfinished one is gone.
+    assert "console.login.refused" in terminal.type("wrong")
+    totp = first_boot(terminal, "sam" if how == "ctrl-c" else "tom")
+    out = terminal.type(secrets_of.totp_code(totp, terminal.clocks.wall_s()))
+    assert out.endswith("alpr-edge> ")
+    assert not terminal.accounts.is_new
+    assert len(terminal.accounts.users()) == 1
+    assert not (folder / "first-boot-secret").exists()
+    assert terminal.defects == []
+
+
+def test_a_reset_of_the_only_supervisor_does_not_reopen_first_boot(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "console", users={})
+    secret, _ = terminal.accounts.first_secret_unlocked()
+    totp = first_boot(terminal, "sam")
+    terminal.type(secrets_of.totp_code(totp, terminal.clocks.wall_s()))
+    # As a power cut between the account and the secret would leave it.
+    label = tmp_path / "console" / "first-boot-secret"
+    label.write_text(f"{secret} shown\n")
+    assert not terminal.accounts.is_new
+    first = terminal.accounts.reset("sam")
+    assert not label.exists()
+    assert not terminal.accounts.is_new
+    code_of("console.login.refused", terminal.accounts.check_first_secret, secret)
+    with pytest.raises(SetUpNeeded):
+        terminal.accounts.login("sam", first, "")
+    # Who comes too late makes no second first user.
+    terminal = Terminal(tmp_path / "late", users={})
+    secret, _ = terminal.accounts.first_secret_unlocked()
+    terminal.type(secret)
+    make_users(Accounts(tmp_path / "late", terminal.clocks), terminal.clocks, LEVELS)
+    assert "Somebody else was faster" in terminal.type("tom")
+    assert "tom" not in {one["name"] for one in terminal.accounts.users()}
+
+
+class Overtaken(Accounts):
+    """Another process does something just before this one gets the lock."""
+
+    first: Callable[[], object] | None = None
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        first, self.first = self.first, None
+        if first is not None:
+            first()
+        with super()._locked():
+            yield
+
+
+def test_another_process_that_was_faster_is_not_undone(terminal: Terminal) -> None:
+    folder, clocks, other = terminal.accounts._folder, terminal.clocks, terminal.accounts
+    anna = terminal.logins["anna"]
+    ours = Overtaken(folder, clocks)
+    # A recovery code counts once, here or there.
+    one, two = anna.recovery[:2]
+    ours.first = lambda: other.login("anna", PASSWORD, one)
+    code_of("console.login.refused", ours.login, "anna", PASSWORD, one)
+    clocks.pass_s(60)
+    ours.first = lambda: other.reset("anna")
+    code_of("console.login.refused", ours.login, "anna", PASSWORD, two)
+    assert {u["name"]: u["set_up"] for u in other.users()}["anna"] is False
+    clocks.pass_s(60)
+    ours.first = lambda: other.reset("sam")
+    code_of("console.login.refused", ours.set_password, "sam", PASSWORD, "another four words now")
+    assert {u["name"]: u["key"] for u in other.users()}["sam"] == ""
+    clocks.pass_s(60)
+    ours.first = lambda: other.reset("vera")
+    fresh = ours.enrolment("vera", "unit-1")
+    ours.set_second_factor("vera", fresh, secrets_of.totp_code(fresh.totp, clocks.wall_s()))
+    assert {u["name"]: u["set_up"] for u in other.users()}["vera"] is False
+    # Nor is somebody who was taken away made again.
+    other.add("tom", Level.VIEWER)
+    ours.first = lambda: other.delete("tom")
+    code = secrets_of.totp_code(fresh.totp, clocks.wall_s())
+    code_of("console.users.unknown", ours.set_up, "tom", PASSWORD, fresh, code)
 
 
 def test_a_code_counts_once_and_so_does_a_recovery_code(terminal: Terminal) -> None:
@@ -179,8 +290,19 @@ def test_damaged_files_let_nobody_in_and_say_so(tmp_path: Path) -> None:
         (folder / name).write_text('{"users": [{"name": 3}]}')
         accounts = Accounts(folder, clocks)
         code_of("console.users.file", accounts.login, "anna", PASSWORD, "000000")
-    with pytest.raises(ConsoleError):
-        _ = Accounts(tmp_path / "users.json", clocks).is_new
+    accounts = Accounts(tmp_path / "users.json", clocks)
+    with pytest.raises(ConsoleError) as told:
+        _ = accounts.is_new
+    # What the hint says is what helps, without a login.
+    assert "users.json" in told.value.hint
+    assert "factory reset" not in told.value.hint
+    (tmp_path / "users.json" / "users.json").unlink()
+    assert accounts.is_new
+    assert accounts.first_secret()[1]
+    (tmp_path / "attempts.json" / "attempts.json").unlink()
+    accounts = Accounts(tmp_path / "attempts.json", clocks)
+    anna = users_of_all_roles(tmp_path / "more", clocks)["anna"]
+    accounts.login("anna", PASSWORD, secrets_of.totp_code(anna.totp, clocks.wall_s()))
 
 
 def test_no_secret_is_readable_and_a_key_needs_its_password(terminal: Terminal) -> None:

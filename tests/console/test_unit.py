@@ -140,6 +140,22 @@ def test_a_factory_reset_erases_keys_users_and_reads(tmp_path: Path) -> None:
     assert real(files).about()["key"] != key
 
 
+def test_a_factory_reset_that_breaks_off_leaves_its_users(tmp_path: Path) -> None:
+    files = make_unit(tmp_path)
+    unit = real(files)
+    key = unit.about()["key"]
+    (tmp_path / "outbox.sqlite3.key").write_bytes(b"key")
+    stuck = tmp_path / "outbox.sqlite3"
+    stuck.mkdir()
+    assert code_of(unit.factory_reset, "sam") == "console.disk"
+    # The reads are unreadable; who they are and the unit's key stay, and it can be asked again.
+    assert not (tmp_path / "outbox.sqlite3.key").exists()
+    assert not Accounts(tmp_path / "console", SystemClocks()).is_new
+    assert unit.about()["key"] == key
+    stuck.rmdir()
+    assert unit.factory_reset("sam")["erased"] == ["device.key", "users"]
+
+
 @pytest.mark.mosquitto
 def test_the_broker_is_reached_step_by_step(mosquitto: Any, tmp_path: Path) -> None:
     files = make_unit(tmp_path)

@@ -2,13 +2,16 @@
 
     FOLDER/users.json         names, roles, password hashes, second factors, sealed keys; mode 0600
     FOLDER/attempts.json      failures, the last code of each user, last logins; mode 0600
-    FOLDER/first-boot-secret  for the label, until the first user is made; mode 0600
+    FOLDER/first-boot-secret  for the label, until the first user is set up; mode 0600
     FOLDER/lock               one process at a time
 
 Rules:
 - Whatever was wrong, the answer is the same; a name that nobody has costs the same time.
 - An attempt is on disk as a failure before it is judged (`lockout`). If it cannot be written, it is
   refused.
+- What is written is what was read under the same lock: another process may have changed it before.
+- First boot lasts until somebody is set up, not until somebody is named: whatever breaks off the
+  first set-up, it can be begun anew. It needs the secret's file, so that nothing reopens it.
 - A code counts once: its step is stored, and only later steps count, whatever the clock does.
 - A user's key is made here, sealed by the password, and never leaves; what it may sign is for the
   city's list of persons to say (`authority`).
@@ -36,7 +39,7 @@ from alpr_edge.delivery.clocks import Clocks
 from alpr_edge.errors import ConsoleError
 from alpr_edge.trust.checks import format_time
 from alpr_edge.trust.documents import DocumentType
-from alpr_edge.trust.durable_file import write_durably
+from alpr_edge.trust.durable_file import sync_folder, write_durably
 from alpr_edge.trust.envelope import countersign, sign
 from alpr_edge.trust.keys import PrivateKey, PublicKey
 
@@ -98,8 +101,8 @@ class Accounts:
 
     @property
     def is_new(self) -> bool:
-        """Whether there is no user yet."""
-        return not self._users()
+        """Whether there is no user yet, or the first one's set-up broke off."""
+        return self._is_first_boot(self._users())
 
     def first_secret(self) -> tuple[str, bool]:
         """The secret that makes the first user, and whether nobody was shown it yet.
@@ -147,8 +150,8 @@ class Accounts:
         Raises:
             ConsoleError: `console.login.refused`, `.locked`, or `SetUpNeeded`.
         """
-        account = self._find(name)
         with self._attempt(name) as attempt:
+            account = self._find(name)
             phc = account.password if account else _DUMMY
             fits = secrets_of.password_fits(password, phc)
             if account is None or not fits:
@@ -181,8 +184,8 @@ class Accounts:
         Raises:
             ConsoleError: `console.login.refused`, `.locked`, or `console.key.missing`.
         """
-        account = self._find(name)
         with self._attempt(name) as attempt:
+            account = self._find(name)
             if account is None or not secrets_of.password_fits(password, account.password):
                 raise _refused()
             attempt.granted()
@@ -219,7 +222,7 @@ class Accounts:
         ]
 
     def add(self, name: str, level: Level) -> str:
-        """A new user.
+        """A new user; at first boot the only one, whoever was begun before.
 
         Returns:
             The password for the first login.
@@ -230,6 +233,8 @@ class Accounts:
         password = secrets_of.new_words()
         with self._locked():
             users = self._users()
+            if self._is_first_boot(users):
+                users = []
             if any(a.name == name for a in users):
                 raise ConsoleError(
                     f"there is a user {name} already",
@@ -251,8 +256,13 @@ class Accounts:
             ConsoleError: `console.users.unknown`.
         """
         password = secrets_of.new_words()
-        old = self._known(name)
-        self._replace(Account(name, old.level, secrets_of.hash_password(password)))
+        phc = secrets_of.hash_password(password)
+        with self._locked():
+            old = self._known(name)
+            if not self._is_first_boot(self._users()):
+                # One that a power cut left behind must not reopen first boot.
+                self._drop_first_secret()
+            self._replace(Account(name, old.level, phc))
         self._forget(name)
         return password
 
@@ -302,26 +312,24 @@ class Accounts:
             ConsoleError: `console.password.weak`, `console.login.code` or `console.users.*`.
         """
         secrets_of.check_new_password(password, name)
-        old = self._known(name)
+        self._known(name)
         totp, recovery = enrolment.totp, enrolment.recovery
         step = self._proven(totp, code)
         key = PrivateKey.generate()
-        account = replace(
-            old,
-            password=secrets_of.hash_password(password),
-            totp=totp,
-            recovery=tuple(secrets_of.recovery_hash(one) for one in recovery),
-            sealed_key=secrets_of.seal_key(key, password),
-            public_key=str(key.public),
-            must_set_up=False,
-        )
-        self._replace(account)
+        phc, sealed = secrets_of.hash_password(password), secrets_of.seal_key(key, password)
         with self._locked():
-            attempts = self._attempts()
-            attempts["steps"][name] = step
-            self._save_attempts(attempts)
-        with contextlib.suppress(FileNotFoundError):
-            (self._folder / "first-boot-secret").unlink()
+            account = replace(
+                self._known(name),
+                password=phc,
+                totp=totp,
+                recovery=tuple(secrets_of.recovery_hash(one) for one in recovery),
+                sealed_key=sealed,
+                public_key=str(key.public),
+                must_set_up=False,
+            )
+            self._replace(account)
+            self._note_step(name, step)
+            self._drop_first_secret()
         return account.user
 
     def set_password(self, name: str, old: str, new: str) -> None:
@@ -330,20 +338,21 @@ class Accounts:
         Raises:
             ConsoleError: `console.login.refused`, `.locked` or `console.password.weak`.
         """
-        account = self._known(name)
+        self._known(name)
         with self._attempt(name) as attempt:
+            account = self._known(name)
             if not secrets_of.password_fits(old, account.password):
                 raise _refused()
             attempt.granted()
-        secrets_of.check_new_password(new, name)
-        key = secrets_of.open_key(account.sealed_key, old)
-        self._replace(
-            replace(
-                account,
-                password=secrets_of.hash_password(new),
-                sealed_key=secrets_of.seal_key(key, new),
+            secrets_of.check_new_password(new, name)
+            key = secrets_of.open_key(account.sealed_key, old)
+            self._replace(
+                replace(
+                    account,
+                    password=secrets_of.hash_password(new),
+                    sealed_key=secrets_of.seal_key(key, new),
+                )
             )
-        )
 
     def set_second_factor(self, name: str, enrolment: Enrolment, code: str) -> None:
         """Another second factor that was proven once.
@@ -351,13 +360,12 @@ class Accounts:
         Raises:
             ConsoleError: `console.login.code` or `console.users.unknown`.
         """
-        account, step = self._known(name), self._proven(enrolment.totp, code)
+        self._known(name)
+        step = self._proven(enrolment.totp, code)
         hashes = tuple(secrets_of.recovery_hash(one) for one in enrolment.recovery)
-        self._replace(replace(account, totp=enrolment.totp, recovery=hashes))
         with self._locked():
-            attempts = self._attempts()
-            attempts["steps"][name] = step
-            self._save_attempts(attempts)
+            self._replace(replace(self._known(name), totp=enrolment.totp, recovery=hashes))
+            self._note_step(name, step)
 
     def erase(self) -> None:
         """Every user, secret and count is gone.
@@ -372,6 +380,27 @@ class Accounts:
 
     # --- inside ------------------------------------------------------------------------------
 
+    def _is_first_boot(self, users: list[Account]) -> bool:
+        if not users:
+            return True
+        begun = all(a.must_set_up for a in users)
+        return begun and os.path.lexists(self._folder / "first-boot-secret")
+
+    def _drop_first_secret(self) -> None:
+        try:
+            (self._folder / "first-boot-secret").unlink()
+            sync_folder(self._folder)
+        except FileNotFoundError:
+            pass
+        except OSError as err:
+            raise _file_trouble(f"first-boot-secret stays: {err.strerror}") from err
+
+    def _note_step(self, name: str, step: int) -> None:
+        """The lock is held."""
+        attempts = self._attempts()
+        attempts["steps"][name] = step
+        self._save_attempts(attempts)
+
     def _check_code(self, account: Account, code: str, attempt: _Attempt) -> None:
         step = secrets_of.totp_step(account.totp, code.strip(), self._clocks.wall_s())
         if step is not None:
@@ -383,7 +412,7 @@ class Accounts:
         if used not in account.recovery:
             raise _refused()
         left = tuple(one for one in account.recovery if one != used)
-        self._replace(replace(account, recovery=left), locked=True)
+        self._replace(replace(account, recovery=left))
 
     def _proven(self, totp: str, code: str) -> int:
         step = secrets_of.totp_step(totp, code.strip(), self._clocks.wall_s())
@@ -448,10 +477,10 @@ class Accounts:
             raise _unknown(name)
         return account
 
-    def _replace(self, account: Account, *, locked: bool = False) -> None:
-        with contextlib.nullcontext() if locked else self._locked():
-            users = [account if a.name == account.name else a for a in self._users()]
-            self._save_users(users)
+    def _replace(self, account: Account) -> None:
+        """The lock is held, and was when the account was read."""
+        users = [account if a.name == account.name else a for a in self._users()]
+        self._save_users(users)
 
     def _forget(self, name: str) -> None:
         with self._locked():
@@ -562,5 +591,6 @@ def _file_trouble(what: str) -> ConsoleError:
     return ConsoleError(
         f"nobody can log in: {what}",
         code="console.users.file",
-        hint="look at the disk; a damaged file is replaced by a factory reset",
+        hint="look at the disk; as root, move a damaged file out of the console's folder: without "
+        "users.json first boot begins anew, without attempts.json the counts do",
     )

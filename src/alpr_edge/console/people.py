@@ -69,6 +69,10 @@ def _first_user(sitting: Sitting) -> Talk:
         raise ConsoleError(
             f"no name: {err}", code="console.users.name", hint="such as anna"
         ) from err
+    if not sitting.people.is_new:
+        yield say("Somebody else was faster: this unit has its first user.")
+        return
+    # It counts from the set-up on: whatever breaks that off, this begins anew, and drops it.
     sitting.people.add(name, Level.SUPERVISOR)
     user = yield from _set_up(sitting, name)
     yield from _greet(sitting, user)

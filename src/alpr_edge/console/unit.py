@@ -422,7 +422,10 @@ class RealUnit:
         return {"rebooting": True}
 
     def factory_reset(self, who: str) -> Document:
-        """See `DeviceAccess`. On the ledger first; then keys, users and waiting reads go."""
+        """See `DeviceAccess`. On the ledger first; then waiting reads, keys and users go.
+
+        The users last: if a file stays, a supervisor can still log in and ask again.
+        """
         identity = Path(self._config.trust.identity)
         if self._tells is not None:
             digest = hashlib.sha256(self._key.raw).hexdigest()
@@ -430,21 +433,21 @@ class RealUnit:
         outbox = Path(self._config.outbox.path)
         key_file = self._config.outbox.key_file
         gone = [
-            identity / KEY_FILE,
             outbox.with_name(outbox.name + ".key") if key_file is None else Path(key_file),
             outbox,
             outbox.with_name(outbox.name + "-wal"),
             outbox.with_name(outbox.name + "-shm"),
+            identity / KEY_FILE,
         ]
         erased = []
         try:
-            self._accounts.erase()
-            erased.append("users")
             for path in gone:
                 if path.exists():
                     path.unlink()
                     sync_folder(path.parent)
                     erased.append(path.name)
+            self._accounts.erase()
+            erased.append("users")
         except OSError as err:
             raise _disk(err) from err
         finally:
