@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from tests.authority.samples import (
     FRAME,
     HOUR,
     LARGE,
+    NOTHING,
     NOW,
+    RECORD,
     RING,
     SMALL,
     UNIT,
@@ -29,6 +32,7 @@ from tests.authority.samples import (
 )
 
 from alpr_edge.authority.addition import open_addition, parse_addition
+from alpr_edge.authority.record import parse_record, record_payload
 from alpr_edge.authority.rules import MAX_ADDITIONS
 from alpr_edge.authority.store import MaskMove, MaskStore
 from alpr_edge.errors import AlprEdgeError, BadSignature, TrustError
@@ -113,16 +117,79 @@ def test_one_person_cannot_let_go_of_it_but_may_cover_it(bench: Bench) -> None:
     assert code_of(lambda: bench.store.add(ordered(7, CORNER), [CITY.public])) == "trust.rollback"
 
 
-def test_two_people_let_go_of_it_only_by_confirming(bench: Bench) -> None:
-    bench.store.add(ordered(7, CORNER), [CITY.public])
-    bench.commit(ANNA, BEN, zones=SMALL)
+LATER = box(0.0, 0.75, 0.125, 1.0)
+
+
+@pytest.mark.parametrize("keys", [(ANNA, BEN), (CITY,)])
+def test_who_names_it_lets_go_of_it_only_by_confirming(bench: Bench, keys: Any) -> None:
+    (one,) = bench.store.add(ordered(7, CORNER), [CITY.public]).additions
+    bench.commit(*keys, zones=SMALL, lets_go=(one.digest,))
     assert bench.protects(CORNER)
-    later = box(0.0, 0.75, 0.125, 1.0)
-    bench.store.add(ordered(8, later), [CITY.public])
+    bench.store.add(ordered(8, LATER), [CITY.public])
     bench.store.confirm(NOW)
     assert not bench.protects(CORNER)
-    # This one came after what they had signed.
-    assert bench.protects(later)
+    # This one they did not name.
+    assert bench.protects(LATER)
+
+
+def test_one_person_who_names_it_lets_go_of_nothing(bench: Bench) -> None:
+    (one,) = bench.store.add(ordered(7, CORNER), [CITY.public]).additions
+    again = lambda: bench.commit(ANNA, zones=SMALL, lets_go=(one.digest,))  # noqa: E731
+    assert code_of(again) == "authority.too_few"
+    assert bench.protects(CORNER)
+
+
+@pytest.mark.parametrize("keys", [(ANNA, BEN), (CITY,)])
+def test_signatures_that_are_older_do_not_let_go_of_it(bench: Bench, keys: Any) -> None:
+    newest = bench.store.load().state.newest
+    assert newest is not None
+    monday = signed(*keys, number=2, previous=newest.digest, zones=NOTHING)
+    bench.store.add(ordered(7, CORNER), [CITY.public])  # on Tuesday
+    bench.store.commit(monday, RING, UNIT, confirm_before=NOW + HOUR, now=NOW)
+    bench.store.confirm(NOW)
+    assert bench.protects(CORNER)
+    state = bench.store.load().state
+    assert [one.number for one in state.additions] == [7]
+    assert state.zones is not None
+    # What they did sign is done.
+    assert not compare(SMALL, state.zones, size_px=FRAME).covers
+    # It goes on like this, until somebody names it.
+    bench.commit(ANNA, BEN, zones=SMALL, lets_go=("00" * 32,))
+    assert bench.protects(CORNER)
+    bench.commit(ANNA, BEN, zones=NOTHING)
+    bench.store.confirm(NOW)
+    assert bench.protects(CORNER)
+    bench.commit(ANNA, BEN, zones=NOTHING, lets_go=(state.additions[0].digest,))
+    bench.store.confirm(NOW)
+    assert not bench.protects(CORNER)
+
+
+@pytest.mark.parametrize("reference", [None, "ab" * 32])
+def test_a_narrower_record_takes_up_what_it_covers(tmp_path: Path, reference: str | None) -> None:
+    bench = Bench(tmp_path / "m")
+    bench.commit(CITY, reference="cd" * 32 if reference else None)
+    bench.store.add(ordered(7, CORNER), [CITY.public])
+    bench.store.add(ordered(8, LATER), [CITY.public])
+    bench.commit(ANNA, BEN, zones=zones(CORNER), reference=reference)
+    bench.store.confirm(NOW)
+    assert bench.protects(CORNER)
+    assert bench.protects(LATER)
+    # Behind another view the same polygon is other ground: then it takes up nothing.
+    left = [one.number for one in bench.store.load().state.additions]
+    assert left == ([7, 8] if reference else [8])
+
+
+@pytest.mark.parametrize("value", [[], None, "00" * 32, [None], ["00"], ["00" * 32] * 2, [7]])
+def test_what_names_no_polygons_is_refused(value: Any) -> None:
+    with pytest.raises(TrustError) as caught:
+        parse_record(record_payload(RECORD) | {"lets_go": value})
+    assert caught.value.code == "authority.record.invalid"
+
+
+def test_a_record_that_names_is_read_as_it_was_written() -> None:
+    named = replace(RECORD, lets_go=("00" * 32, "ab" * 32))
+    assert parse_record(record_payload(named)) == named
+    assert "lets_go" not in record_payload(RECORD)
 
 
 def test_a_polygon_on_a_statement_of_nothing_protects(tmp_path: Path) -> None:

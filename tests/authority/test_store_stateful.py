@@ -34,6 +34,7 @@ from tests.authority.samples import (
     zones,
 )
 
+from alpr_edge.authority.rules import State
 from alpr_edge.authority.store import MaskStore
 from alpr_edge.errors import AlprEdgeError
 from alpr_edge.exclusion.zones import rasterise
@@ -56,6 +57,10 @@ def zone_sets(draw: st.DrawFn) -> ZoneSet:
         w, h = draw(st.integers(1, 4)), draw(st.integers(1, 4))
         rings.append(box(x / 8, y / 8, min(x + w, 8) / 8, min(y + h, 8) / 8))
     return zones(*rings)
+
+
+def core(wanted: ZoneSet) -> Raster:
+    return rasterise(wanted, size_px=FRAME, digest="").core > 0
 
 
 class Disk:
@@ -82,6 +87,8 @@ class Masks(RuleBasedStateMachine):
         # Every pixel is protected before the first record.
         self.protected: Raster = np.ones(FRAME[::-1], bool)
         self.pending: Raster | None = None
+        # The city's polygons that nobody has covered or named, by digest.
+        self.ordered: dict[str, Raster] = {}
         self.number = 1_764_000_000_000
 
     def teardown(self) -> None:
@@ -97,14 +104,38 @@ class Masks(RuleBasedStateMachine):
             return np.ones(FRAME[::-1], bool)
         return rasterise(found, size_px=FRAME, digest="").core > 0
 
-    @rule(wanted=zone_sets(), keys=signers, cut=st.sampled_from([-1, -1, 0, 1, 2]))
-    def commit(self, wanted: ZoneSet, keys: tuple, cut: int) -> None:  # type: ignore[type-arg]
+    def settle(self, before: State) -> bool:
+        """Whether another record is the newest than before; then notes what that means."""
+        state = self.store.load().state
+        if state.newest is None or (before.newest and before.newest.digest == state.newest.digest):
+            return False
+        raster = core(state.newest.record.zones)
+        if state.confirm_before is not None:
+            self.pending = raster
+            return True
+        # Alone in force at once: it covers all that the city ordered, or there was nothing.
+        for one in self.ordered.values():
+            assert not before.records or not (one & ~raster).any()
+        self.pending = None
+        self.ordered.clear()
+        return True
+
+    @rule(
+        wanted=zone_sets(),
+        keys=signers,
+        cut=st.sampled_from([-1, -1, 0, 1, 2]),
+        names=st.booleans(),
+    )
+    def commit(self, wanted: ZoneSet, keys: tuple, cut: int, names: bool) -> None:  # type: ignore[type-arg]
         state = self.store.load().state
         first = not state.records
         previous = state.newest.digest if state.newest else None
-        data = signed(*keys, number=state.highest + 1, previous=previous, zones=wanted)
+        named = tuple(one.digest for one in state.additions) if names else ()
+        data = signed(
+            *keys, number=state.highest + 1, previous=previous, zones=wanted, lets_go=named
+        )
         self.old.append(data)
-        before, raster = self.in_force(), rasterise(wanted, size_px=FRAME, digest="").core > 0
+        before, raster = self.in_force(), core(wanted)
         self.disk.left = cut
         try:
             self.store.commit(data, RING, UNIT, confirm_before=NOW + HOUR, now=NOW)
@@ -118,8 +149,8 @@ class Masks(RuleBasedStateMachine):
             assert first
             assert keys in STRONG
             assert (after == raster).all()
-        if keys in STRONG and self.store.load().state.confirm_before is not None:
-            self.pending = raster
+        if self.settle(state) and self.store.load().state.confirm_before is not None:
+            assert keys in STRONG
         self.protected = after
 
     @rule(
@@ -147,9 +178,9 @@ class Masks(RuleBasedStateMachine):
             assert key is CITY
             assert had_masks
             assert after[y * 36 // 8 + 1, x * 64 // 8 + 1]
-            # Whoever confirms a record that was made before lets go of this no more.
-            if self.pending is not None:
-                self.pending |= rasterise(zones(ring), size_px=FRAME, digest="").core > 0
+        for one in self.store.load().state.additions:
+            if one.number == self.number:  # also where the power went after it was in force
+                self.ordered[one.digest] = core(zones(ring))
         self.protected = after
 
     @rule(late=st.booleans())
@@ -162,8 +193,18 @@ class Masks(RuleBasedStateMachine):
         assert not late
         assert newest is not None
         assert self.pending is not None
-        after = self.in_force()
-        assert (after == self.pending).all()
+        for digest in newest.record.lets_go:
+            self.ordered.pop(digest, None)
+        # Of the city's only what was named went: what it covers makes no difference here.
+        after, expected = self.in_force(), self.pending.copy()
+        for one in self.ordered.values():
+            expected |= one
+        assert (after == expected).all()
+        for digest, one in list(self.ordered.items()):
+            held = [added.digest for added in self.store.load().state.additions]
+            if digest not in held:
+                assert not (one & ~self.pending).any()
+                del self.ordered[digest]
         self.protected, self.pending = after, None
 
     @rule()
@@ -185,13 +226,7 @@ class Masks(RuleBasedStateMachine):
         assert state.highest + 1 not in numbers
         after = self.in_force()
         assert not (self.protected & ~after).any() or not state.records
-        if self.store.load().state.confirm_before is not None:
-            self.pending = (
-                rasterise(
-                    self.store.load().state.records[-1].record.zones, size_px=FRAME, digest=""
-                ).core
-                > 0
-            )
+        self.settle(state)
         self.protected = after
 
     @rule()

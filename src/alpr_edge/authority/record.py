@@ -10,6 +10,9 @@ Signed as `DocumentType.MASK_RECORD`; its payload:
 `number` grows with every record of a device and camera. `previous` is the digest of the record that
 was in force when this one was made (`null`: none). `zones` is a mask record as `config.mask_file`
 reads it. `authors` is for people; authority comes from signatures only.
+
+It may also hold `"lets_go": ["…64 hex…"]`: digests of polygons of the city (`addition`) that end
+when this record is confirmed. It shows that those who signed knew of them.
 """
 
 from __future__ import annotations
@@ -39,6 +42,9 @@ _KEYS: Final = frozenset(
         *("previous", "authors", "reason", "zones"),
     }
 )
+_LETS_GO: Final = "lets_go"
+MAX_LETS_GO: Final = 64
+"""Polygons of the city that one record may name: as many as there may be."""
 _T = TypeVar("_T")
 
 
@@ -48,6 +54,7 @@ class MaskRecord:
 
     Attributes:
         frame_px: width and height of the frames it was made for.
+        lets_go: digests of the city's polygons that it need not cover.
     """
 
     number: int
@@ -61,6 +68,7 @@ class MaskRecord:
     previous: str | None = None
     authors: tuple[str, ...] = ()
     reason: str = ""
+    lets_go: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,7 @@ def open_record(data: bytes, keyring: Keyring) -> SignedRecord:
 
 def record_payload(record: MaskRecord) -> dict[str, Any]:
     """The record as it is signed. `parse_record(record_payload(r)) == r`."""
-    return {
+    payload: dict[str, Any] = {
         "number": record.number,
         "device": record.device,
         "camera": record.camera,
@@ -106,6 +114,9 @@ def record_payload(record: MaskRecord) -> dict[str, Any]:
         "reason": record.reason,
         "zones": json.loads(format_masks(record.zones)),
     }
+    if record.lets_go:
+        payload[_LETS_GO] = list(record.lets_go)
+    return payload
 
 
 def parse_record(payload: dict[str, Any]) -> MaskRecord:
@@ -114,8 +125,8 @@ def parse_record(payload: dict[str, Any]) -> MaskRecord:
     Raises:
         TrustError: `authority.record.invalid`, with the problem.
     """
-    if set(payload) != _KEYS:
-        odd = ", ".join(sorted(set(payload) ^ _KEYS)[:5])
+    if set(payload) - {_LETS_GO} != _KEYS:
+        odd = ", ".join(sorted((set(payload) - {_LETS_GO}) ^ _KEYS)[:5])
         raise _invalid(f"it has not the keys that it should have: {odd}"[:200])
     valid_from = _time(payload, "valid_from")
     valid_to = None if payload["valid_to"] is None else _time(payload, "valid_to")
@@ -133,6 +144,7 @@ def parse_record(payload: dict[str, Any]) -> MaskRecord:
         previous=_digest(payload["previous"], "previous"),
         authors=_authors(payload["authors"]),
         reason=_line(payload["reason"], "reason", 500),
+        lets_go=_lets_go(payload[_LETS_GO]) if _LETS_GO in payload else (),
     )
 
 
@@ -169,6 +181,15 @@ def _digest(value: object, what: str) -> str | None:
     if isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef"):
         return value
     raise _invalid(f"{what} must be null or 64 hexadecimal digits")
+
+
+def _lets_go(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_LETS_GO:
+        raise _invalid(f"{_LETS_GO} must be a list of 1 to {MAX_LETS_GO} digests, or left out")
+    digests = tuple(one for each in value if (one := _digest(each, _LETS_GO)) is not None)
+    if len(set(digests)) != len(value):
+        raise _invalid(f"{_LETS_GO} must be digests, each once")
+    return digests
 
 
 def _authors(value: object) -> tuple[str, ...]:

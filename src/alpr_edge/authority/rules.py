@@ -16,7 +16,8 @@ Guarantee N6. States and moves, as `store` keeps them:
    after a damage, narrows and needs two people or the city.
 4. Numbers only grow, also over records that were never confirmed: none is ever taken twice.
 5. A polygon that the city adds by a command (`addition`) is in force beside the records. It goes
-   when a record that covers it comes, or when a narrower one is confirmed that came after it.
+   only when a record that covers it comes or is confirmed, or when one is confirmed that names its
+   digest. When a record was signed is not known: one that does not name it lets go of nothing.
 6. A record names the one that it was made against: two technicians cannot undo each other unseen.
 """
 
@@ -174,7 +175,8 @@ def plan_commit(
 
 
 def confirm(state: State, now: datetime) -> State:
-    """Let go of the older records: the pending one alone is in force.
+    """Let go of the older records: the pending one is in force, and what the city added beside it
+    unless it covers that or names it.
 
     Raises:
         TrustError: `authority.nothing_pending`.
@@ -192,9 +194,8 @@ def confirm(state: State, now: datetime) -> State:
             code="authority.too_late",
             hint="sign the record again with a new number and commit it",
         )
-    # What was added since then was not before those who signed.
-    later = tuple(one for one in state.additions if one.after >= state.newest.record.number)
-    return State((state.newest,), None, state.highest, later, state.added)
+    kept = tuple(one for one in state.additions if not _lets_go(state, one))
+    return State((state.newest,), None, state.highest, kept, state.added)
 
 
 def add(state: State, new: Addition) -> State:
@@ -221,6 +222,25 @@ def add(state: State, new: Addition) -> State:
     return replace(state, additions=(*state.additions, new), added=new.number)
 
 
+def _lets_go(state: State, added: Addition) -> bool:
+    """Whether the newest record may end a polygon of the city, now that it is confirmed."""
+    newest = state.records[-1].record
+    if added.digest in newest.lets_go:
+        return True
+    if any(_other_view(old.record, newest) for old in state.records):
+        return False
+    return compare(added.zones, newest.zones, size_px=newest.frame_px).covers
+
+
+def _other_view(old: MaskRecord, new: MaskRecord) -> tuple[str, ...]:
+    found = []
+    if old.frame_px != new.frame_px:
+        found.append("it is made for another frame size")
+    if old.reference is not None and old.reference != new.reference:
+        found.append("it has another reference view: the same masks cover other ground")
+    return tuple(found)
+
+
 def _compare(state: State, record: MaskRecord, unit: Unit) -> tuple[Change | None, tuple[str, ...]]:
     zones = state.zones
     if zones is None:
@@ -228,10 +248,7 @@ def _compare(state: State, record: MaskRecord, unit: Unit) -> tuple[Change | Non
     change = compare(zones, record.zones, size_px=record.frame_px, least_band=unit.least_band)
     narrowings = list(change.narrowings)
     for old in state.records:
-        if old.record.frame_px != record.frame_px:
-            narrowings.append("it is made for another frame size")
-        if old.record.reference is not None and old.record.reference != record.reference:
-            narrowings.append("it has another reference view: the same masks cover other ground")
+        narrowings.extend(_other_view(old.record, record))
     return change, tuple(dict.fromkeys(narrowings))
 
 
