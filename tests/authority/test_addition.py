@@ -300,3 +300,22 @@ def test_the_command_is_kept_as_it_came(bench: Bench) -> None:
     core = rasterise(again.zones, size_px=FRAME, digest="").core
     assert core[-1, -1]
     assert not core[0, 0]
+
+
+@pytest.mark.parametrize("done", [2, 3])
+def test_a_state_from_before_does_not_come_back_after_a_power_cut(bench: Bench, done: int) -> None:
+    state = bench.folder / "state.json"
+    before = state.read_bytes()
+    writes = iter(range(done))
+
+    def write(path: Path, data: bytes) -> None:
+        if next(writes, None) is None:
+            raise OSError("power cut")
+        path.write_bytes(data)
+
+    cut = MaskStore(bench.folder, DEVICE, write=write)
+    with pytest.raises(OSError, match="power cut"):
+        cut.add(ordered(9, CORNER), [CITY.public])
+    assert bench.protects(CORNER)  # the polygon and the state were written: it is in force
+    state.write_bytes(before)
+    assert "older than what has been here" in MaskStore(bench.folder, DEVICE).load().trouble

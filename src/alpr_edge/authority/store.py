@@ -69,11 +69,13 @@ class Loaded:
         state: empty where it cannot be used, save `highest`.
         trouble: why it cannot be used; empty: it can, or there never was one.
         persons: number of the newest list of persons that was here.
+        counts: numbers of the newest record and polygon that the signed state itself knows.
     """
 
     state: State
     trouble: str = ""
     persons: int = 0
+    counts: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,17 @@ class MaskStore:
                 if is_behind and self._anchors.counter is not None:
                     with contextlib.suppress(AlprEdgeError):
                         self._anchors.counter.raise_count()
+        if not loaded.trouble and self._counts_lag(loaded):
+            # The same between the state and its counts: without them an older state would do.
+            with contextlib.suppress(OSError), self._locked():
+                again, _ = self._load()
+                if not again.trouble:
+                    self._save_counts(*again.counts)
         return loaded
+
+    def _counts_lag(self, loaded: Loaded) -> bool:
+        highest, added = loaded.counts
+        return highest > self._counted(_HIGHEST) or added > self._counted(_ADDED)
 
     def _load(self) -> tuple[Loaded, bool]:
         """What is in force, and whether the counter is still to be raised for it."""
@@ -174,7 +186,8 @@ class MaskStore:
             detail = f"the masks were put back: number {least} has been in force here"
             return Loaded(empty, detail, persons), False
         self._seen = state.highest
-        return Loaded(replace(state, highest=highest), "", persons), behind
+        counts = state.highest, state.added
+        return Loaded(replace(state, highest=highest), "", persons, counts), behind
 
     def _least(self) -> int:
         if self._seen is None:
@@ -379,10 +392,13 @@ class MaskStore:
         self._write(self._state_file, sign(DocumentType.MASK_STATE, payload, self._key))
         if counter is not None:
             counter.raise_count()
-        self._write(self._folder / _HIGHEST, b"%d\n" % state.highest)
-        if state.added:
-            self._write(self._folder / _ADDED, b"%d\n" % state.added)
+        self._save_counts(state.highest, state.added)
         self._seen = max(self._least(), state.highest)
+
+    def _save_counts(self, highest: int, added: int) -> None:
+        self._write(self._folder / _HIGHEST, b"%d\n" % highest)
+        if added:
+            self._write(self._folder / _ADDED, b"%d\n" % added)
 
     def _state(self, payload: dict[str, Any]) -> State:
         """The state of a verified payload, its records read and checked against their digests."""
