@@ -296,3 +296,23 @@ def test_the_counts_are_those_of_the_rasters(old: ZoneSet, new: ZoneSet) -> None
     ) - np.count_nonzero(a.band)
     if change.covers:
         assert change.core_removed_px == change.band_removed_px == 0
+
+
+def test_the_pixels_are_counted_and_named_in_both_directions() -> None:
+    """Beside the geometry, the rasters are a second net: each says what it lost by itself."""
+    large = ZoneSet((ZonePolygon("m", ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))),))
+    small = ZoneSet((ZonePolygon("m", ((0.25, 0.25), (0.5, 0.25), (0.5, 0.75), (0.25, 0.75))),))
+    size = (64, 32)
+    cores = [rasterise(z, size_px=size, digest="").core > 0 for z in (large, small)]
+    bands = [rasterise(z, size_px=size, digest="").band > 0 for z in (large, small)]
+    core, band = (int((a & ~b).sum()) for a, b in (cores, bands))
+    assert core > 0
+    assert band > 0
+    less, more = compare(large, small, size_px=size), compare(small, large, size_px=size)
+    assert (less.core_removed_px, less.band_removed_px) == (core, band)
+    assert (less.core_added_px, less.band_added_px) == (0, 0)
+    assert (more.core_added_px, more.band_added_px) == (core, band)
+    assert (more.core_removed_px, more.band_removed_px) == (0, 0)
+    assert f"{core} pixels of the core mask become visible" in less.narrowings
+    assert f"{band} pixels no longer taint" in less.narrowings
+    assert more.narrowings == ()
