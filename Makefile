@@ -34,7 +34,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	  { echo "alpr-edge needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 2; }
-	@echo "setting up $(VENV) (about 800 MB, a minute the first time; again only when the lock changes)"
+	@echo "setting up $(VENV) (about 1.2 GB, a minute the first time; again only when the lock changes)"
 	@grep -qsxF "$(CURDIR)" $@ || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $@
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes -r requirements/dev.lock
