@@ -48,18 +48,29 @@ def register(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    make = actions.add_parser("make", help="make and sign a request, for later or elsewhere")
+    make = _action(actions, "make", "make and sign a request, for later or elsewhere")
     _add_request(make)
     make.add_argument("--out", type=Path, metavar="FILE", help="instead of the standard output")
     make.set_defaults(call=_make)
-    send = actions.add_parser("send", help="send a request that was made, and print the answer")
+    send = _action(actions, "send", "send a request that was made, and print the answer")
     send.add_argument("file", type=Path, metavar="FILE", help="of `make`")
     _add_broker(send)
     send.set_defaults(call=_send)
-    ask = actions.add_parser("ask", help="make a request, send it, and print the answer")
+    ask = _action(actions, "ask", "make a request, send it, and print the answer")
     _add_request(ask)
     _add_broker(ask)
     ask.set_defaults(call=_ask)
+
+
+def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
 
 
 def _add_request(parser: argparse.ArgumentParser) -> None:
