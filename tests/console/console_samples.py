@@ -39,10 +39,10 @@ class Login:
 def make_users(accounts: Accounts, clocks: SetClocks, names: dict[str, Level]) -> dict[str, Login]:
     found = {}
     for name, level in names.items():
-        accounts.add(name, level)
+        first = accounts.add(name, level)
         enrolment = accounts.enrolment(name, "unit-1")
         code = totp_code(enrolment.totp, clocks.wall_s())
-        user = accounts.set_up(name, PASSWORD, enrolment, code)
+        user = accounts.set_up(name, PASSWORD, enrolment, code, first=first)
         found[name] = Login(name, enrolment.totp, enrolment.recovery, user.key)
     clocks.pass_s(60)
     return found

@@ -4,6 +4,7 @@ import contextlib
 import json
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -176,10 +177,15 @@ def test_another_process_that_was_faster_is_not_undone(terminal: Terminal) -> No
     ours.set_second_factor("vera", fresh, secrets_of.totp_code(fresh.totp, clocks.wall_s()))
     assert {u["name"]: u["set_up"] for u in other.users()}["vera"] is False
     # Nor is somebody who was taken away made again.
-    other.add("tom", Level.VIEWER)
-    ours.first = lambda: other.delete("tom")
     code = secrets_of.totp_code(fresh.totp, clocks.wall_s())
-    code_of("console.users.unknown", ours.set_up, "tom", PASSWORD, fresh, code)
+    for overtake, wanted in ((other.reset, "overtaken"), (other.delete, "unknown")):
+        first = other.add("tom", Level.VIEWER)
+        ours.first = partial(overtake, "tom")
+        set_up = partial(ours.set_up, first=first)
+        code_of(f"console.users.{wanted}", set_up, "tom", PASSWORD, fresh, code)
+        assert {u["name"]: u["set_up"] for u in other.users()}.get("tom") in (False, None)
+        if wanted == "overtaken":
+            other.delete("tom")
 
 
 def test_a_code_counts_once_and_so_does_a_recovery_code(terminal: Terminal) -> None:
@@ -329,6 +335,29 @@ def test_no_secret_is_readable_and_a_key_needs_its_password(terminal: Terminal) 
         with pytest.raises(SetUpNeeded):
             terminal.accounts.login("anna", first, "")
     code_of("console.key.missing", terminal.accounts.sign, "anna", first, payload)
+
+
+@pytest.mark.parametrize("between", ["reset", "set up", "deleted"])
+def test_a_set_up_that_was_overtaken_counts_for_nothing(terminal: Terminal, between: str) -> None:
+    accounts, clocks = terminal.accounts, terminal.clocks
+    first = accounts.add("tom", Level.TECHNICIAN)
+    with pytest.raises(SetUpNeeded):
+        accounts.login("tom", first, "")
+    mine, theirs = (accounts.enrolment("tom", "unit-1") for _ in range(2))
+    if between == "reset":
+        accounts.reset("tom")
+    elif between == "deleted":
+        accounts.delete("tom")
+    else:
+        code = secrets_of.totp_code(theirs.totp, clocks.wall_s())
+        accounts.set_up("tom", "their own long password", theirs, code, first=first)
+    before = (accounts._folder / "users.json").read_bytes()
+    code = secrets_of.totp_code(mine.totp, clocks.wall_s())
+    with pytest.raises(ConsoleError) as caught:
+        accounts.set_up("tom", PASSWORD, mine, code, first=first)
+    wanted = "unknown" if between == "deleted" else "overtaken"
+    assert caught.value.code == f"console.users.{wanted}"
+    assert (accounts._folder / "users.json").read_bytes() == before
 
 
 def test_users_are_managed_and_one_supervisor_stays(terminal: Terminal) -> None:

@@ -74,10 +74,10 @@ def make_unit(folder: Path) -> tuple[StreetUnit, Accounts, dict[str, str]]:
         ("anna", Level.TECHNICIAN, Role.TECHNICIAN),
         ("sam", Level.SUPERVISOR, Role.SUPERVISOR),
     ):
-        accounts.add(name, level)
+        first = accounts.add(name, level)
         enrolment = accounts.enrolment(name, "unit-1")
         code = totp_code(enrolment.totp, CLOCKS.wall_s())
-        user = accounts.set_up(name, PASSWORD, enrolment, code)
+        user = accounts.set_up(name, PASSWORD, enrolment, code, first=first)
         seconds[name] = enrolment.totp
         if role is not None:
             people.append(Person(name, role, (PublicKey.parse(user.key),)))

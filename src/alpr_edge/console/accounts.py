@@ -302,24 +302,28 @@ class Accounts:
         """
         secrets_of.check_new_password(password, name)
 
-    def set_up(self, name: str, password: str, enrolment: Enrolment, code: str) -> User:
+    def set_up(
+        self, name: str, password: str, enrolment: Enrolment, code: str, *, first: str
+    ) -> User:
         """Give a user the own password, a second factor that was proven once, and a key.
 
         Args:
             code: of the new second factor, now.
+            first: the password that `add` or `reset` gave. It must still be the user's: in the
+                meantime somebody else may have set the user up, or a supervisor reset it.
 
         Raises:
             ConsoleError: `console.password.weak`, `console.login.code` or `console.users.*`.
         """
         secrets_of.check_new_password(password, name)
-        self._known(name)
+        self._begun(name, first)
         totp, recovery = enrolment.totp, enrolment.recovery
         step = self._proven(totp, code)
         key = PrivateKey.generate()
         phc, sealed = secrets_of.hash_password(password), secrets_of.seal_key(key, password)
         with self._locked():
             account = replace(
-                self._known(name),
+                self._begun(name, first),
                 password=phc,
                 totp=totp,
                 recovery=tuple(secrets_of.recovery_hash(one) for one in recovery),
@@ -385,6 +389,21 @@ class Accounts:
             return True
         begun = all(a.must_set_up for a in users)
         return begun and os.path.lexists(self._folder / "first-boot-secret")
+
+    def _begun(self, name: str, first: str) -> Account:
+        """A user who is still to be set up, and whose first password this still is.
+
+        Raises:
+            ConsoleError: `console.users.unknown` or `.overtaken`.
+        """
+        account = self._known(name)
+        if not account.must_set_up or not secrets_of.password_fits(first, account.password):
+            raise ConsoleError(
+                f"{name} was set up or reset elsewhere meanwhile",
+                code="console.users.overtaken",
+                hint="log in again; a supervisor gives a new first password: user reset",
+            )
+        return account
 
     def _drop_first_secret(self) -> None:
         try:

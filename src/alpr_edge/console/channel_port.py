@@ -15,7 +15,7 @@ class Channel(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a frame or a transfer has begun that takes the next bytes, too."""
+        """Whether a frame has begun that takes the next bytes, too."""
         ...
 
     def starts(self, byte: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from alpr_edge.console import kinds
 from alpr_edge.console.access import Level
 from alpr_edge.console.grammar import BOTH, CHANGE, LOOK, Arg, Command, Grammar, Option
+from alpr_edge.console.moving import RECEIVED, SENT
 
 _TECHNICIAN: Final = Level.TECHNICIAN
 _SUPERVISOR: Final = Level.SUPERVISOR
@@ -327,6 +328,24 @@ _ACTING: Final = (
     ),
 )
 
+_MOVING: Final = (
+    Command(
+        "send",
+        ("send", Arg("what", kinds.choice(*SENT), "a file of the unit")),
+        "have the unit send a file by XMODEM; pictures are masked, plates covered",
+        _TECHNICIAN,
+        needs=("pull", "still"),
+    ),
+    Command(
+        "receive",
+        ("receive", Arg("what", kinds.choice(*RECEIVED), "a file for the unit")),
+        "have the unit take a signed file by XMODEM",
+        _TECHNICIAN,
+        options=(Option("size", Arg("size", kinds.SIZE, "of the file"), "where it is no text"),),
+        needs=("push",),
+    ),
+)
+
 _PEOPLE: Final = (
     Command("users", ("show", "users"), "users, roles, keys, last logins", _SUPERVISOR),
     Command(
@@ -377,4 +396,4 @@ _TERMINAL: Final = (
     Command("logout", ("exit",), "leave", modes=LOOK),
 )
 
-GRAMMAR: Final = Grammar((*_LOOKING, *_EDITING, *_ACTING, *_PEOPLE, *_TERMINAL))
+GRAMMAR: Final = Grammar((*_LOOKING, *_EDITING, *_ACTING, *_MOVING, *_PEOPLE, *_TERMINAL))

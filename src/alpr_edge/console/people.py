@@ -27,7 +27,7 @@ def enter(sitting: Sitting) -> Talk:
         user = sitting.seat.enter(name, password, code)
     except SetUpNeeded:
         yield say("", f"Welcome, {name}. Before the first use: a password, a second factor, a key.")
-        user = yield from _set_up(sitting, name)
+        user = yield from _set_up(sitting, name, password)
     except ConsoleError as err:
         locked = err.code == "console.login.locked"
         _note(sitting, name, "locked" if locked else "refused", err.code)
@@ -73,18 +73,18 @@ def _first_user(sitting: Sitting) -> Talk:
         yield say("Somebody else was faster: this unit has its first user.")
         return
     # It counts from the set-up on: whatever breaks that off, this begins anew, and drops it.
-    sitting.people.add(name, Level.SUPERVISOR)
-    user = yield from _set_up(sitting, name)
+    first = sitting.people.add(name, Level.SUPERVISOR)
+    user = yield from _set_up(sitting, name, first)
     yield from _greet(sitting, user)
 
 
-def _set_up(sitting: Sitting, name: str) -> Any:
+def _set_up(sitting: Sitting, name: str, first: str) -> Any:
     password = yield from _new_password(sitting, name)
     enrolment = yield from _enrol(sitting, name)
     for left in (2, 1, 0):
         code = yield Ask("code that the app shows now: ")
         try:
-            user = sitting.people.set_up(name, password, enrolment, code)
+            user = sitting.people.set_up(name, password, enrolment, code, first=first)
             break
         except ConsoleError as err:
             if err.code != "console.login.code" or not left:

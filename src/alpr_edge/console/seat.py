@@ -127,8 +127,10 @@ class People(Gatekeeper, Protocol):
         """Refuse a password that is too easy."""
         ...
 
-    def set_up(self, name: str, password: str, enrolment: Enrolment, code: str) -> User:
-        """Own password, second factor and key."""
+    def set_up(
+        self, name: str, password: str, enrolment: Enrolment, code: str, *, first: str
+    ) -> User:
+        """Own password, second factor and key, while `first` still is the user's password."""
         ...
 
     def set_password(self, name: str, old: str, new: str) -> None:

@@ -7,8 +7,8 @@
     session.unplugged()                            # the cable is gone
 
 Answers come in pieces, so that what takes time (a test of the broker) can say so first. A session
-is in one of four states: nobody is logged in, a command line is being typed, a command waits for an
-answer, the pager waits for a key.
+is in one of five states: nobody is logged in, a command line is being typed, a command waits for an
+answer, a file has the wire, the pager waits for a key.
 
 Rules:
 - Any bytes are survived: what is no text, no key and no frame is passed over.
@@ -28,6 +28,7 @@ from alpr_edge.console.access import User, check
 from alpr_edge.console.acting import ACTING
 from alpr_edge.console.armour import MAX_PASTED
 from alpr_edge.console.candidate import Candidate
+from alpr_edge.console.channel.transfer import Transfer
 from alpr_edge.console.channel_port import Channel, NoChannel
 from alpr_edge.console.commands import GRAMMAR
 from alpr_edge.console.device import DeviceAccess
@@ -35,14 +36,15 @@ from alpr_edge.console.editing import EDITING
 from alpr_edge.console.editor import Editor, Key
 from alpr_edge.console.grammar import Call, Command, Filter, Mode, Next
 from alpr_edge.console.looking import LOOKING
+from alpr_edge.console.moving import MOVING
 from alpr_edge.console.people import PEOPLE, enter
 from alpr_edge.console.seat import People, Seat
 from alpr_edge.console.sitting import Does, Sitting
-from alpr_edge.console.talk import Ask, Now, Paste, Say, Talk, say
+from alpr_edge.console.talk import Ask, Move, Now, Paste, Say, Talk, say
 from alpr_edge.errors import AlprEdgeError, ConsoleError
 
 PROMPTS: Final = {Mode.LOOK: "alpr-edge> ", Mode.CHANGE: "alpr-edge# "}
-DOES: Final[dict[str, Does]] = {**LOOKING, **EDITING, **ACTING, **PEOPLE}
+DOES: Final[dict[str, Does]] = {**LOOKING, **EDITING, **ACTING, **MOVING, **PEOPLE}
 _MORE: Final = "--More--"
 _LOCKED: Final = "locked: nothing was typed for five minutes"
 
@@ -72,6 +74,7 @@ class Session:
         self._parked: tuple[str, Candidate, Mode] | None = None
         self._talk: Talk | None = None
         self._waits: Ask | Paste | None = None
+        self._moving: Transfer | None = None
         self._pasted: list[str] = []
         self._filters: tuple[Filter, ...] = ()
         self._page: list[str] = []
@@ -100,6 +103,13 @@ class Session:
             # Whoever wakes a line with Enter has not answered yet.
             data = data.lstrip(b"\r\n")
         while data:
+            if self._moving is not None:
+                out, data = self._moving.feed(data)
+                # The bytes of a transfer keep the door open: it ends by itself when they stop.
+                self._sitting.seat.touch()
+                yield out
+                yield from self._moved()
+                continue
             if self._channel.busy or self._channel.starts(data[0]):
                 out, rest = self._channel.feed(data)
                 if out:
@@ -112,6 +122,9 @@ class Session:
 
     def tick(self) -> Iterator[bytes]:
         """Time passed."""
+        if self._moving is not None:
+            yield self._moving.tick()
+            yield from self._moved()
         out = self._channel.tick()
         if out:
             yield out
@@ -119,6 +132,13 @@ class Session:
             self._leave("idle")
             yield _encoded(f"\n{_LOCKED}\n")
             yield from self._greet()
+
+    def _moved(self) -> Iterator[bytes]:
+        """Let the command go on when its transfer is over."""
+        if self._moving is not None and self._moving.is_over:
+            failed, self._moving = self._moving.failed, None
+            yield b"\r\n"
+            yield from (_encoded(text) for text in self._advance(failed) if text)
 
     # --- keys --------------------------------------------------------------------------------
 
@@ -243,6 +263,10 @@ class Session:
             elif isinstance(step, Now):
                 yield from self._flush()
                 yield f"{step.line}\n"
+            elif isinstance(step, Move):
+                yield from self._flush()
+                self._moving = step.transfer
+                return
             else:
                 yield from self._flush()
                 yield from self._wait_for(step)
@@ -349,7 +373,7 @@ class Session:
     def _drop_talk(self) -> None:
         if self._talk is not None:
             self._talk.close()
-        self._talk, self._waits, self._pasted = None, None, []
+        self._talk, self._waits, self._pasted, self._moving = None, None, [], None
         self._page, self._answer, self._filters = [], [], ()
 
     # --- the screen --------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alpr_edge.console.channel.transfer import Transfer
+
 
 @dataclass(frozen=True, slots=True)
 class Say:
@@ -39,13 +41,20 @@ class Paste:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """The wire for a file transfer; the answer is why it failed, empty if it did not."""
+
+    transfer: Transfer
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
     """Something to be shown at once, before what takes time."""
 
     line: str
 
 
-Talk = Generator[Say | Ask | Paste | Now, str, None]
+Talk = Generator[Say | Ask | Paste | Now | Move, str, None]
 
 
 def say(*lines: str, data: Any = None) -> Say:

@@ -36,7 +36,6 @@ from alpr_edge.console.channel.packets import (
 )
 from alpr_edge.console.channel.parcels import Inbox, Outbox
 from alpr_edge.console.channel.requests import PULLS, PUSHES, Desk
-from alpr_edge.console.channel.transfer import Transfer
 from alpr_edge.console.device import DeviceAccess, Document
 from alpr_edge.console.seat import Seat
 from alpr_edge.errors import AlprEdgeError, ConsoleError
@@ -81,14 +80,13 @@ class ChannelEnd:
         self._in_session = False
         self._quiet_ticks = self._idle_ticks = 0
         self._enters = 0
-        self._transfer: Transfer | None = None
 
     # --- Channel -----------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
         """Whether the next bytes are the channel's."""
-        return self._in_session or self._decoder.mid_packet or self._transfer is not None
+        return self._in_session or self._decoder.mid_packet
 
     def starts(self, byte: int) -> bool:
         """Whether this byte, outside a frame, may begin one."""
@@ -99,9 +97,6 @@ class ChannelEnd:
         out = bytearray()
         self._idle_ticks = 0
         for at in range(len(data)):
-            if self._transfer is not None:
-                sent, rest = self._feed_transfer(data[at:])
-                return bytes(out) + sent, rest
             for packet in self._decoder.feed(data[at : at + 1]):
                 out += self._packet(packet)
             stray = self._decoder.take_stray()
@@ -116,11 +111,6 @@ class ChannelEnd:
 
     def tick(self) -> bytes:
         """See `Channel.tick`."""
-        if self._transfer is not None:
-            out = self._transfer.tick()
-            if self._transfer.is_over:
-                self._transfer = None
-            return out
         self._quiet_ticks += 1
         self._idle_ticks += 1
         is_quiet = self._quiet_ticks > QUIET_S * _TICKS_A_SECOND
@@ -132,25 +122,11 @@ class ChannelEnd:
     def reset(self) -> None:
         """See `Channel.reset`."""
         self._end_session()
-        self._transfer = None
         self._nonce = ""
         self._answers.clear()
         self._outbox.clear()
 
-    def begin(self, transfer: Transfer) -> bytes:
-        """Hand the wire to a transfer that the text asked for (XMODEM); what it sends first."""
-        self._transfer = transfer
-        return transfer.tick()
-
     # --- packets -----------------------------------------------------------------------------
-
-    def _feed_transfer(self, data: bytes) -> tuple[bytes, bytes]:
-        if self._transfer is None:
-            return b"", data
-        out, rest = self._transfer.feed(data)
-        if self._transfer.is_over:
-            self._transfer = None
-        return out, rest
 
     def _login(self, name: str, password: str, code: str) -> User:
         self._leave()

@@ -1,4 +1,4 @@
-"""Port: something that has the wire for itself for a while (`xmodem`)."""
+"""Port: a file transfer that has the wire for itself for a while (`xmodem`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ class Transfer(Protocol):
     @property
     def is_over(self) -> bool:
         """Whether it is done, well or not; the wire goes back to the text."""
+        ...
+
+    @property
+    def failed(self) -> str:
+        """Why nothing arrived; empty after the end: it did."""
         ...
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:

@@ -1,5 +1,5 @@
 """XMODEM with CRC, blocks of 128 and 1,024 bytes, for terminal programs that know nothing better.
-Pure: bytes in, bytes out; `end.ChannelEnd.begin` gives it the wire.
+Pure: bytes in, bytes out; `session` gives it the wire when a command yields `talk.Move`.
 
     SOH number ~number 128 bytes crc crc      or STX and 1,024 bytes; the last is filled up with SUB
     receiver: C (begin), ACK, NAK, CAN CAN    sender: EOT after the last block
@@ -29,6 +29,8 @@ NAK: Final = 0x15
 CAN: Final = 0x18
 SUB: Final = 0x1A
 BEGIN: Final = 0x43
+INTERRUPT: Final = 0x03
+"""Ctrl-C of a person who began no program; no byte of the protocol."""
 _CANCEL: Final = bytes((CAN, CAN, CAN))
 TRIES: Final = 10
 _WAIT_TICKS: Final = 100
@@ -83,6 +85,8 @@ class Sender:
         if self._cancels >= 2:
             self.is_over, self.failed = True, "the other end gave up"
             return b""
+        if byte == INTERRUPT and not self._last:
+            return self._give_up("left by hand")
         if byte == BEGIN and self._at == 0 and not self._size:
             return self._block()
         # Some receivers throw away what comes at once after their first C, and ask again.
@@ -184,6 +188,8 @@ class Receiver:
             self.is_over, self.failed = True, "the sender gave up"
         elif self._purging or byte == CAN:
             pass
+        elif byte == INTERRUPT and not self._began:
+            return self._give_up("left by hand")
         elif byte == EOT and self._began:
             return self._end()
         elif byte in (SOH, STX):
