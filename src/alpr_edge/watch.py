@@ -273,6 +273,9 @@ class Guard:
         self.masks = Masks(MaskFacts())
         # Told whenever the masks were read again.
         self.on_masks: Callable[[], None] = lambda: None
+        # Told after a verdict that was based on another place.
+        self.on_place: Callable[[], None] = lambda: None
+        self._told_basis = ""
 
     @property
     def phase(self) -> Phase:
@@ -341,6 +344,9 @@ class Guard:
                 (*self.site, *self._ask_the_place(frame_px, now_ns)),
             )
         )
+        if self.basis != self._told_basis:
+            self._told_basis = self.basis
+            self.on_place()
         changed = self._last is None or _codes(verdict) != _codes(self._last)
         self._last = verdict
         if changed:

@@ -33,6 +33,7 @@ from alpr_edge.ledger.kinds import (
     Login,
     MaskChange,
     SelfTest,
+    StartFailed,
     Stop,
     StorageFault,
     Trigger,
@@ -105,7 +106,7 @@ def test_while_the_service_is_down_the_ledger_is_visited(unit: Unit) -> None:
     tell_everything(unit.reporter)
     bodies = unit.bodies()
     assert sum(isinstance(b, Visit) for b in bodies) == 17
-    assert {type(b) for b in bodies} - {Visit} == set(MAY_TELL) - {Trigger}
+    assert {type(b) for b in bodies} - {Visit} == set(MAY_TELL) - {Trigger, StartFailed}
     shown = next(b for b in bodies if isinstance(b, Access))
     assert shown.purpose == "stolen vehicle [withheld]"
     assert not unit.spool.waiting()
@@ -135,7 +136,7 @@ def test_while_the_service_runs_it_takes_what_is_told(unit: Unit) -> None:
     unit.spool.take(recorder.take, ledger.make_durable)
     recorder.end(Stop(reason="asked"))
     bodies = unit.bodies()
-    assert {type(b) for b in bodies} == {Boot, Hour, Stop, *MAY_TELL} - {Trigger}
+    assert {type(b) for b in bodies} == {Boot, Hour, Stop, *MAY_TELL} - {Trigger, StartFailed}
     assert sum(isinstance(b, Access) for b in bodies) == 3
 
 

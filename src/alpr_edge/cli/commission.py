@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alpr_edge.cli.keys import add_key, signing_key, write
 from alpr_edge.cli.premises import private_key
 
 if TYPE_CHECKING:
-    from alpr_edge.placement.commissioning import Subject
+    from alpr_edge.placement.commissioning import Record, Subject
+    from alpr_edge.trust.keys import PublicKey
 
 _EPILOG = """\
 examples:
   alpr-edge commission make --device cam-0007 --camera cam.json --premises premises.signed.json \\
       --keys city-keys --masks masks.json --key anna.key --by "Anna" --out commissioning.json
+  alpr-edge commission countersign --record commissioning.json --keys city-keys --key ben.key
   alpr-edge commission check --record commissioning.json --device cam-0007 --camera cam.json \\
       --premises premises.signed.json --keys city-keys --masks masks.json
 
@@ -55,6 +59,10 @@ def register(commands: Any) -> None:
             action.add_argument("--key", required=True, metavar="FILE", help="who commissions")
             action.add_argument("--passphrase-file", metavar="FILE")
             action.add_argument("--by", required=True, help="name of who commissions")
+            action.add_argument("--reason", default="", metavar="TEXT", help="stands in the ledger")
+            action.add_argument(
+                "--config", metavar="FILE", help="on the unit itself: tell its ledger at once"
+            )
             action.add_argument("--out", required=True, metavar="FILE")
         else:
             action.add_argument("--record", required=True, metavar="FILE")
@@ -62,9 +70,31 @@ def register(commands: Any) -> None:
                 "--commissioner-keys", metavar="FILE", help="who may sign records (--keys)"
             )
         action.set_defaults(call=_make if name == "make" else _check)
+    _register_countersign(actions)
+
+
+def _register_countersign(actions: Any) -> None:
+    action = actions.add_parser(
+        "countersign",
+        help="sign a record as the second person",
+        description="Add one signature to a record. The ledger names who signed.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    action.add_argument("--record", required=True, type=Path, metavar="FILE")
+    action.add_argument("--keys", required=True, metavar="FILE", help="the city's public keys")
+    action.add_argument("--persons", metavar="FILE", help="the list of persons")
+    add_key(action)
+    action.set_defaults(call=_countersign)
 
 
 def _make(args: argparse.Namespace) -> int:
+    """Make, sign, and tell the ledger where the unit is this one.
+
+    Raises:
+        ExclusionError: the camera must not stand here, or its masks do not cover what is in view.
+        ConfigError, TrustError, KeyUnusable: what was given cannot be used.
+    """
     from alpr_edge.placement.check import Policy
     from alpr_edge.placement.commissioning import commission
     from alpr_edge.placement.files import load_register, save_record
@@ -72,11 +102,52 @@ def _make(args: argparse.Namespace) -> int:
 
     register = load_register(args.premises, load_public_keys(args.keys)).register
     record = commission(_subject(args), register, Policy(), now=datetime.now(UTC), by=args.by)
-    save_record(record, args.out, private_key(args))
+    key = private_key(args)
+    save_record(record, args.out, key)
+    if args.config is not None:
+        _tell(args, record, key.public)
     print(
         f"{args.out}: {record.verdict.text}; {len(record.sites)} sites within reach, "
         f"{record.lost:.0%} of the readable ground lost"
     )
+    return 0
+
+
+def _tell(args: argparse.Namespace, record: Record, key: PublicKey) -> None:
+    """Put it on record: who (by the list of persons, or as stated), and in place of which."""
+    from alpr_edge.config.store import load
+    from alpr_edge.ledger.newest import commissioned_before
+    from alpr_edge.ledger.setup import open_reporter
+    from alpr_edge.ledger.signed_by import signed_by
+    from alpr_edge.trust.key_files import load_keyring
+
+    config = load(args.config)
+    reporter = open_reporter(config)
+    if reporter is None:
+        return
+    ring = load_keyring(args.keys, config.trust.persons)
+    by = signed_by([key], ring, {"by": args.by, "reason": args.reason})
+    old = commissioned_before(Path(config.ledger.path))
+    reporter.commissioned(record.digest, record.masks, by, old=old)
+
+
+def _countersign(args: argparse.Namespace) -> int:
+    """Add a signature.
+
+    Raises:
+        BadSignature: nobody known signed the record. KeyUnusable: a key cannot be used.
+    """
+    from alpr_edge.cli.ledger_args import read_file
+    from alpr_edge.placement.commissioning import read_record
+    from alpr_edge.trust.documents import DocumentType
+    from alpr_edge.trust.envelope import countersign, examine
+    from alpr_edge.trust.key_files import load_keyring
+
+    ring, data = load_keyring(args.keys, args.persons), read_file(args.record)
+    known = (*ring.city, *(key for person in ring.persons for key in person.keys))
+    record = read_record(examine(data, DocumentType.COMMISSIONING, known).payload)
+    write(args.record, countersign(data, DocumentType.COMMISSIONING, known, signing_key(args)))
+    print(f"{args.record}: {record.verdict.text}, made by {record.made_by}, countersigned")
     return 0
 
 

@@ -29,12 +29,27 @@ def register(commands: Any) -> None:
         "sign",
         help="sign a file as the city",
         description="Write FILE.sig beside the file. The number never goes back on a unit.",
-        epilog="example: alpr-edge config sign device.toml --number 3 --key city.key",
+        epilog="example: alpr-edge config sign device.toml --number 3 --key city.key "
+        '--by "Ben" --reason "new broker"',
     )
     sign.add_argument("file", type=Path, metavar="FILE")
     sign.add_argument("--number", type=int, required=True, help="higher than the last one's")
+    sign.add_argument("--by", default="", metavar="NAME", help="who signs for the city")
+    sign.add_argument("--reason", default="", metavar="TEXT", help="why; stands in the ledger")
     add_key(sign)
     sign.set_defaults(call=_sign)
+    counter = actions.add_parser(
+        "countersign",
+        help="add a person's signature, so that the ledger names who did it",
+        description="Add one signature to FILE.sig. The city's alone makes it valid; a person's "
+        "says who changed the configuration, a second person's who else agreed.",
+        epilog="example: alpr-edge config countersign device.toml --keys city-keys --key anna.key",
+    )
+    counter.add_argument("file", type=Path, metavar="FILE")
+    counter.add_argument("--keys", type=Path, required=True, metavar="FILE", help="the city's")
+    counter.add_argument("--persons", type=Path, metavar="FILE", help="the list of persons")
+    add_key(counter)
+    counter.set_defaults(call=_countersign)
 
 
 def call(args: argparse.Namespace) -> int:
@@ -72,10 +87,34 @@ def _sign(args: argparse.Namespace) -> int:
     if args.number < 1:
         raise ConfigError("the number must be 1 or more", code="config.signature_number")
     load(args.file)
-    data = sign_file(DocumentType.CONFIG, read(args.file), signing_key(args), number=args.number)
+    said = {name: text for name in ("by", "reason") if (text := getattr(args, name))}
+    key = signing_key(args)
+    data = sign_file(DocumentType.CONFIG, read(args.file), key, number=args.number, **said)
     out = args.file.with_name(args.file.name + ".sig")
     write(out, data)
     print(f"{out}: number {args.number}")
+    return 0
+
+
+def _countersign(args: argparse.Namespace) -> int:
+    """Add a signature to one that is the city's, over this very file.
+
+    Raises:
+        BadSignature, DigestMismatch: it is not.
+        KeyUnusable: a key cannot be used.
+    """
+    from alpr_edge.cli.ledger_args import read_file
+    from alpr_edge.config.store import read
+    from alpr_edge.trust.documents import DocumentType
+    from alpr_edge.trust.envelope import countersign, verify_file
+    from alpr_edge.trust.key_files import load_keyring
+
+    out = args.file.with_name(args.file.name + ".sig")
+    data, ring = read_file(out), load_keyring(args.keys, args.persons)
+    payload = verify_file(data, read(args.file), DocumentType.CONFIG, ring.city)
+    known = (*ring.city, *(key for person in ring.persons for key in person.keys))
+    write(out, countersign(data, DocumentType.CONFIG, known, signing_key(args)))
+    print(f"{out}: number {payload.get('number')}, countersigned")
     return 0
 
 

@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 _EPILOG = """\
 examples:
@@ -43,14 +43,26 @@ def register(commands: Any) -> None:
 def call(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes."""
     from alpr_edge.delivery.health import coarse
+    from alpr_edge.errors import AlprEdgeError
+    from alpr_edge.ledger.starting import find_starting
     from alpr_edge.process_guard import forbid_core_dumps
     from alpr_edge.wiring.device import make_service
     from alpr_edge.wiring.signed_config import load_config
 
     forbid_core_dumps()
-    config, check = load_config(args.config)
-    log_to_stderr(config.run.log_level)
-    service = make_service(config, check, config_file=Path(args.config))
+    starting = find_starting(args.config)
+    stage: Literal["configuration", "device"] = "configuration"
+    try:
+        config, check = load_config(args.config)
+        stage = "device"
+        log_to_stderr(config.run.log_level)
+        if starting is not None:
+            starting.begin()
+        service = make_service(config, check, config_file=Path(args.config))
+    except Exception as err:
+        if starting is not None:
+            starting.failed(err.code if isinstance(err, AlprEdgeError) else "internal", stage)
+        raise
     calm_collector()
 
     def stop(number: int, frame: object) -> None:

@@ -43,7 +43,9 @@ from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.projection import near_sites
 from alpr_edge.ledger.files import CHECKPOINT
 from alpr_edge.ledger.note import parse_checkpoint, parse_note
-from alpr_edge.ledger.telling import Asked, By, Tells
+from alpr_edge.ledger.settings import differing
+from alpr_edge.ledger.signed_by import signed_by
+from alpr_edge.ledger.telling import Asked, Tells
 from alpr_edge.placement.camera_file import camera_values
 from alpr_edge.placement.check import Placement, Policy, check_placement
 from alpr_edge.placement.files import load_camera
@@ -53,7 +55,7 @@ from alpr_edge.trust.checks import check_number, format_time
 from alpr_edge.trust.device_identity import KEY_FILE, device_key
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.durable_file import sync_folder, write_durably
-from alpr_edge.trust.envelope import read_unverified, verify_file
+from alpr_edge.trust.envelope import examine, read_unverified, verify_file
 from alpr_edge.trust.key_files import load_keyring
 from alpr_edge.trust.keyring import Keyring
 from alpr_edge.trust.keys import PublicKey
@@ -561,7 +563,8 @@ class RealUnit:
                 code="console.push.unsigned",
                 hint="alpr-edge config sign; push FILE and FILE.sig",
             )
-        payload = verify_file(signature, data, DocumentType.CONFIG, self._ring().city)
+        ring = self._ring()
+        payload = verify_file(signature, data, DocumentType.CONFIG, ring.city)
         known = read_regular_file(
             Path(self._config.trust.identity) / "config.number", limit_bytes=32
         )
@@ -578,7 +581,13 @@ class RealUnit:
             raise _disk(err) from err
         old, new = config_digest(self._config), config_digest(config)
         if self._tells is not None:
-            self._tells.config_changed(old, new, By(reason="pushed over the console"))
+            keys = (*ring.city, *(key for person in ring.persons for key in person.keys))
+            given = {"reason": "pushed over the console", **payload}
+            by = signed_by(examine(signature, DocumentType.CONFIG, keys).signers, ring, given)
+            changed = differing(
+                self._config.model_dump(mode="json"), config.model_dump(mode="json")
+            )
+            self._tells.config_changed(old, new, by, settings=changed)
         return {"digest": new, "number": payload.get("number"), "counts": "from the next start"}
 
 

@@ -26,6 +26,7 @@ from alpr_edge.ledger.kinds import (
     Retention,
     SelfTest,
     SoftwareScan,
+    StartFailed,
     Stop,
     StorageFault,
     TimeCorrection,
@@ -186,7 +187,10 @@ def describe(entry: Entry) -> str:
                 f"{', with an order of the city' if body.order else ''}." + _why(body.reason)
             )
         case Commissioning():
-            return f"Commissioned by {_name(body.by)}{_second(body.second)}." + _why(body.reason)
+            again = ", in place of an earlier record" if body.old else ""
+            return f"Commissioned by {_name(body.by)}{_second(body.second)}{again}." + _why(
+                body.reason
+            )
         case SelfTest():
             result = "passed" if body.passed else f"FAILED: {', '.join(body.failed)}"
             return f"Self-test of {body.checks} checks {result}."
@@ -222,6 +226,8 @@ def describe(entry: Entry) -> str:
             return (
                 f"Stopped ({body.reason.replace('_', ' ')}{', ' + body.code if body.code else ''})."
             )
+        case StartFailed():
+            return _failed_start(body)
         case Reported():
             return f"{body.what.capitalize()} made by {body.who}."
         case Restarted():
@@ -229,10 +235,17 @@ def describe(entry: Entry) -> str:
     return body.kind.replace("_", " ").capitalize() + "."
 
 
+def _failed_start(body: StartFailed) -> str:
+    if body.stage == "broke_off":
+        return "A start of the service broke off without a word (a kill, a power cut or a defect)."
+    at = "because of its configuration" if body.stage == "configuration" else "before it could work"
+    return f"The service did not start, {at} ({body.code or 'no code'})."
+
+
 def _exception(entry: Entry) -> list[str]:
     body = entry.body
     wrong = (
-        (isinstance(body, Trigger | StorageFault | Restarted))
+        (isinstance(body, Trigger | StorageFault | Restarted | StartFailed))
         or (isinstance(body, SelfTest) and not body.passed)
         or (isinstance(body, Drift) and body.state == "stopped")
         or (isinstance(body, Login) and body.outcome in ("refused", "locked"))

@@ -108,6 +108,8 @@ class Commissioning(Body):
     by: Person
     second: Person = NOBODY
     reason: Prose = ""
+    old: Digest | None = None
+    """The record before this one; None where there was none."""
 
 
 class SelfTest(Body):
@@ -329,6 +331,17 @@ class Visit(Body):
     who: Literal["console", "command", "installer"]
 
 
+class StartFailed(Body):
+    """A start of the service that did not come as far as the entry `boot`."""
+
+    kind: Literal["start_failed"] = "start_failed"
+    stage: Literal["configuration", "device", "broke_off"]
+    """What it failed at; `broke_off`: it ended without a word (a kill, a power cut, a defect)."""
+    code: Code | None = None
+    config: Digest | None = None
+    """SHA-256 of the configuration's file, where there was one."""
+
+
 class Recovered(Body):
     """The ledger's end was torn (a crash, a power cut) and was cut back to the last whole entry."""
 
@@ -384,6 +397,7 @@ AnyBody = Annotated[
     | Attested
     | Reported
     | Visit
+    | StartFailed
     | Recovered
     | Restarted
     | Lost,
@@ -393,5 +407,5 @@ KINDS: tuple[type[Body], ...] = (
     *(Boot, Stop, ConfigChange, MaskChange, Commissioning, SelfTest, Drift, Hour),
     *(LinkUp, LinkDown, Login, Access, Egress, Retention, Update, TimeCorrection),
     *(StorageFault, Trigger, KeyChange, ModelCheck, SoftwareScan, Attested, Reported),
-    *(Visit, Recovered, Restarted, Lost),
+    *(Visit, StartFailed, Recovered, Restarted, Lost),
 )

@@ -46,7 +46,7 @@ from alpr_edge.ledger.kinds import (
 )
 from alpr_edge.ledger.spool import Notice
 from alpr_edge.ledger.store import Clock, Ledger
-from alpr_edge.ledger.telling import StoragePart, Tells
+from alpr_edge.ledger.telling import By, StoragePart, Tells
 from alpr_edge.types import DropReason
 
 HOUR_S = 3600.0
@@ -115,6 +115,10 @@ class Recorder(Tells):
         self._refused: deque[float] = deque(maxlen=_REFUSED)
         known = self._ledger.newest(Boot, MaskChange)
         self._mask = known.mask if isinstance(known, Boot) else getattr(known, "new", "")
+        known = self._ledger.newest(Boot, Commissioning)
+        self._commissioning = (
+            known.commissioning if isinstance(known, Boot) else getattr(known, "record", None)
+        )
         self._faults: dict[tuple[str, str], float] = {}
         self._unexplained: tuple[str, float] | None = None
         self._view, self._tested = "", ""
@@ -125,18 +129,19 @@ class Recorder(Tells):
 
     # --- the run -----------------------------------------------------------------------------
 
-    def begin(self, boot: Boot, settings: tuple[str, ...] = ()) -> None:
+    def begin(self, boot: Boot, settings: tuple[str, ...] = (), by: By | None = None) -> None:
         """Record the start, and what is not as it was at the start before.
 
         Args:
             settings: which keys of the configuration differ from those of the start before.
+            by: who signed the configuration.
         """
         before = self._ledger.last_boot()
         config, software = (self._ledger.newest(Boot, one) for one in (ConfigChange, Update))
         self._ledger.append(boot)
         told = isinstance(config, ConfigChange) and config.new == boot.config
         if before is not None and before.config != boot.config and not told:
-            self._ledger.append(ConfigChange(old=before.config, new=boot.config, settings=settings))
+            self.config_changed(before.config, boot.config, by or By(), settings=settings)
         told = isinstance(software, Update) and software.new == boot.software
         if before is not None and before.software != boot.software and not told:
             self.updated("installed", old=before.software, new=boot.software)
@@ -226,6 +231,16 @@ class Recorder(Tells):
             self._unexplained = None
         elif self._unexplained is None or self._unexplained[0] != new:
             self._unexplained = (new, self._clock.monotonic())
+
+    def commissioning_in_force(self, record: str | None, mask: str, by: Callable[[], By]) -> None:
+        """Which commissioning record the device goes by now; one that is not known yet is told.
+
+        Args:
+            by: asked for only then.
+        """
+        if record is None or record == self._commissioning:
+            return
+        self.commissioned(record, mask, by(), old=self._commissioning)
 
     def tick(self, *, at_once: bool = False) -> None:
         """Called now and then: what nobody has explained in time is an entry."""
@@ -321,6 +336,8 @@ class Recorder(Tells):
             self.drift_is_stopped = body.state == "stopped"
         elif isinstance(body, Trigger):
             self._alarm(body)
+        elif isinstance(body, Commissioning):
+            self._commissioning = body.record
         elif isinstance(body, MaskChange):
             self._mask = body.new
             if self._unexplained is not None and self._unexplained[0] == body.new:

@@ -37,7 +37,16 @@ def changed_settings(document: Mapping[str, Any], ledger: Path) -> tuple[str, ..
             _log.warning("the settings' digests cannot be kept", extra={"why": str(err.strerror)})
     if not before:
         return ()
-    return tuple(sorted(k for k in {*before, *now} if before.get(k) != now.get(k)))[:64]
+    return _other(before, now)
+
+
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Keys whose values differ between two configurations, as JSON."""
+    return _other(dict(_leaves(before)), dict(_leaves(after)))
+
+
+def _other(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(k for k in {*before, *after} if before.get(k) != after.get(k)))[:64]
 
 
 def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -16,13 +16,23 @@ from alpr_edge.delivery.mqtt_settings import MqttSettings
 from alpr_edge.errors import AlprEdgeError, AuditError
 from alpr_edge.ledger.attesting import Attester, Quote
 from alpr_edge.ledger.channel import LedgerChannel, LedgerTopics, SerialCheckpoints
-from alpr_edge.ledger.kinds import Body, Boot, ModelCheck, SoftwareScan, Stop, Trigger
+from alpr_edge.ledger.kinds import (
+    Body,
+    Boot,
+    ModelCheck,
+    SoftwareScan,
+    StartFailed,
+    Stop,
+    Trigger,
+)
 from alpr_edge.ledger.note import VerifierKey
 from alpr_edge.ledger.recorder import NO_MASKS, Recorder
 from alpr_edge.ledger.reporter import Reporter, Visitor
 from alpr_edge.ledger.sentry import Part, Sentry, Watched
 from alpr_edge.ledger.spool import Spool
+from alpr_edge.ledger.starting import Starting
 from alpr_edge.ledger.store import Clock, Identity, Ledger, LedgerTimes
+from alpr_edge.ledger.telling import By
 from alpr_edge.trust.attestation import Statement
 from alpr_edge.trust.biometric_rules import rules_digest
 from alpr_edge.trust.bom import ModelPart, bill, bill_digest
@@ -67,6 +77,7 @@ class Started:
         settings: keys of the configuration that differ from those of the start before.
         manifest: what became of the models' manifest.
         signers: keys that signed the models; empty where no signature is asked for.
+        configured: who signed the configuration; None: nobody.
     """
 
     software: str
@@ -78,6 +89,7 @@ class Started:
     settings: tuple[str, ...] = ()
     manifest: ModelCheck | None = None
     signers: tuple[str, ...] = ()
+    configured: By | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +140,10 @@ class LedgerKit:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._spool = Spool(ledger.folder)
+        self._starting = Starting(ledger.folder)
         self._sentry: Sentry | None = None
         self._attester: Attester | None = None
+        self._begun = False
 
     @property
     def key_is_sealed(self) -> bool:
@@ -152,12 +166,15 @@ class LedgerKit:
                 key=key,
             ),
             started.settings,
+            started.configured,
         )
+        self._begun = True
         if self._holder.made:
             self.recorder.key_changed("device", "made", key, sealed=self._holder.sealed)
         if started.manifest is not None:
             self.recorder.record(started.manifest)
         self._take_once()
+        self._starting.done()
         sbom, findings = self._scan(started)
         self.ledger.start()
         if self._out.sentry is not None:
@@ -241,6 +258,12 @@ class LedgerKit:
         if self._sentry is not None:
             self._sentry.close()
         self._take_once()
+        if not self._begun:
+            # No start is on record that could end.
+            self.ledger.append(StartFailed(stage="device", code=code))
+            self.ledger.close()
+            self._starting.done()
+            return
         known = reason if reason in ("asked", "source_ended", "error") else "error"
         self.recorder.end(Stop(reason=known, code=code))  # type: ignore[arg-type]
         if self._out.serial is not None:

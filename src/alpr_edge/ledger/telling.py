@@ -174,10 +174,11 @@ class Tells(ABC):
             )
         )
 
-    def commissioned(self, record: str, mask: str, by: By) -> None:
-        """Someone stated what the camera sees. `record`, `mask`: digests."""
+    def commissioned(self, record: str, mask: str, by: By, *, old: str | None = None) -> None:
+        """Someone stated what the camera sees. `record`, `mask`, `old`: digests."""
         self.record(
             Commissioning(
+                old=old,
                 record=record,
                 mask=mask,
                 by=person(by.who),

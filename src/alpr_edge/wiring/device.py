@@ -26,6 +26,7 @@ from alpr_edge.pipeline import Pipeline, StepResult
 from alpr_edge.wiring.camera import make_source
 from alpr_edge.wiring.engine import Engine, device_zones
 from alpr_edge.wiring.guard import make_guard, make_mask_store, note_persons
+from alpr_edge.wiring.names import commissioned_by, configured_by
 from alpr_edge.wiring.signed_config import CITY_KEYS, SignatureCheck
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from alpr_edge.ledger.kinds import ModelCheck
     from alpr_edge.ledger.recorder import Recorder
     from alpr_edge.ledger.setup import LedgerKit, Started
-    from alpr_edge.ledger.telling import Tells
+    from alpr_edge.ledger.telling import By, Tells
     from alpr_edge.service import Observer, Service
     from alpr_edge.watch import Guard
 
@@ -94,10 +95,10 @@ def make_service(
         if kit is not None:
             tell_city_keys(signed.keys, kit.ledger.folder, kit.recorder)
         return service
-    except AlprEdgeError as err:
+    except Exception as err:
         # What kept the device from starting is on record too.
         if kit is not None:
-            kit.end("error", err.code)
+            kit.end("error", err.code if isinstance(err, AlprEdgeError) else "internal")
         raise
 
 
@@ -166,8 +167,10 @@ def _make_service(
             settings=settings,
             manifest=_model_check(engine),
             signers=() if engine is None else engine.signers,
+            configured=configured_by(config, check),
         )
         _begin_ledger(kit, started, guard, health)
+        _tell_place(guard, kit.recorder, commissioned_by(config, check))
 
     def make_pipeline(size_px: tuple[int, int]) -> Pipeline:
         if engine is None:
@@ -363,6 +366,17 @@ def _begin_ledger(kit: LedgerKit, started: Started, guard: Guard, health: Health
         health.warn("trust.key.in_file")
     kit.begin(started)
     guard.on_masks = lambda: _tell_masks(guard, kit.recorder)
+
+
+def _tell_place(guard: Guard, recorder: Recorder, by: Callable[[], By]) -> None:
+    """Put the commissioning in force on record, and every later one."""
+    from alpr_edge.ledger.recorder import NO_MASKS
+
+    def tell() -> None:
+        recorder.commissioning_in_force(guard.place[1], guard.mask_digest or NO_MASKS, by)
+
+    guard.on_place = tell
+    tell()
 
 
 def _model_check(engine: Engine | None) -> ModelCheck:
