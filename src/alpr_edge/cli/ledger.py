@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +159,17 @@ def _verify(args: argparse.Namespace) -> int:
     return 0 if verdict.holds else 1
 
 
+_NOT_COSIGNED = "by no witness that was asked for"
+
+
 def _print_verdict(verdict: Any) -> None:
     print(f"ledger      {verdict.origin or 'unknown'}")
     print(f"entries     {verdict.size}, of which signed {verdict.signed_size}")
     print(f"time        {verdict.first_at or '-'} to {verdict.last_at or '-'}")
     print(f"runs        {verdict.boots}; kept checkpoints {verdict.checkpoints}")
-    seen = ", ".join(f"{name} (at {seconds})" for name, seconds in verdict.cosigned.items())
-    print(f"cosigned    {seen or 'by no witness that was asked for'}")
+    times = {n: datetime.fromtimestamp(at, UTC) for n, at in verdict.cosigned.items()}
+    seen = ", ".join(f"by {name}, {at:%Y-%m-%d %H:%M:%SZ}" for name, at in times.items())
+    print(f"cosigned    {f'{verdict.cosigned_size} {seen}' if seen else _NOT_COSIGNED}")
     for one in verdict.findings:
         mark = "BROKEN" if one.weight == "broken" else "note  "
         print(f"{mark}      [{one.code}] {one.text}")

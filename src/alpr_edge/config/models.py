@@ -437,6 +437,10 @@ class Ledger(Section):
     """Longest between two looks for a new checkpoint to publish."""
     serial: PathField | None = None
     """A serial line to write every checkpoint to as well."""
+    witnesses: PathField | None = None
+    """Verifier keys of the witnesses, one a line: their cosignatures are verified, and missed."""
+    witness_within_s: Annotated[float, Field(ge=1, le=604_800)] = 7200.0
+    """Longest that a checkpoint goes without a cosignature before health warns."""
     attest_every_s: Annotated[float, Field(ge=1, le=604_800)] = 21_600.0
     """Longest between two attestations; a fact that changes makes one at once."""
 

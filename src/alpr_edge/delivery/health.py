@@ -137,10 +137,13 @@ class Health:
         with self._lock:
             self._view, self._self_test = view, self_test
 
-    def warn(self, code: str) -> None:
-        """Note a stable code that stays true for this run."""
+    def warn(self, code: str, *, stands: bool = True) -> None:
+        """Note a stable code that is true until it is said to stand no more."""
         with self._lock:
-            self._standing.add(code)
+            if stands:
+                self._standing.add(code)
+            else:
+                self._standing.discard(code)
 
     def interlock(self, verdict: Verdict) -> None:
         """Note whether anything may be read."""

@@ -96,6 +96,7 @@ class LedgerChannel:
         submission: gives the newest checkpoint with a proof from the size asked for.
         every_s: longest between two looks for a new checkpoint.
         ahead: told of the size, once, when the witness has seen more than there is here.
+        answered: judges a cosignature: whether it is a witness's of that size.
     """
 
     def __init__(
@@ -106,8 +107,9 @@ class LedgerChannel:
         *,
         every_s: float = 60.0,
         ahead: Callable[[int], None] = lambda _: None,
+        answered: Callable[[int, str], bool] = lambda _size, _line: True,
     ) -> None:
-        self._ahead = ahead
+        self._ahead, self._answered = ahead, answered
         self._topics, self._submission, self._every_s = topics, submission, every_s
         self._settings = settings
         self._lock = threading.Lock()
@@ -222,6 +224,8 @@ class LedgerChannel:
             return
         if size > self._witnessed and self._submission(size) is None:
             self._ahead(size)
+        elif line != ASK and size and not self._answered(size, line):
+            return
         # The next checkpoint carries the proof from here; if it was asked for, now.
         self._witnessed, self._cosignature = size, line
         if line == ASK:

@@ -14,13 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alpr_edge.errors import AuditError
-from alpr_edge.ledger.files import CHECKPOINT, CHECKPOINTS, LedgerFolder, TileHashes, translate
+from alpr_edge.ledger.files import (
+    CHECKPOINT,
+    CHECKPOINTS,
+    COSIGNED,
+    LedgerFolder,
+    TileHashes,
+    translate,
+)
 from alpr_edge.ledger.merkle import leaf_hash
 from alpr_edge.ledger.note import parse_checkpoint, parse_note
 from alpr_edge.ledger.tiles import WIDTH, decode_bundle, encode_bundle, partial_tiles, tile_path
 
 _NAME = re.compile(
-    r"checkpoints?|tile/(entries|\d{1,2})(/x\d{3})*/\d{3}(\.p/([1-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]))?"
+    r"checkpoints?|cosigned|tile/(entries|\d{1,2})(/x\d{3})*/\d{3}(\.p/([1-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]))?"
 )
 _MOST_FILES = 200_000
 _MOST_BYTES = 8 << 30
@@ -95,6 +102,9 @@ def _copy(source: Path, destination: Path) -> int:
     kept = [n for n in old.history()[0] if parse_checkpoint(parse_note(n).text).size <= head.size]
     new.write(CHECKPOINTS, b"".join(one + b"\n" for one in kept))
     new.write(CHECKPOINT, note)
+    seen = old.cosigned()
+    if seen is not None and parse_checkpoint(parse_note(seen).text).size <= head.size:
+        new.write(COSIGNED, seen)
     return head.size
 
 

@@ -33,6 +33,7 @@ from alpr_edge.ledger.kinds import (
     Trigger,
     Update,
     Visit,
+    Witnessed,
 )
 from alpr_edge.types import DropReason
 
@@ -228,6 +229,10 @@ def describe(entry: Entry) -> str:
             )
         case StartFailed():
             return _failed_start(body)
+        case Witnessed() if body.state == "missing":
+            return f"No witness cosigns this ledger any more; {body.size} entries are cosigned."
+        case Witnessed():
+            return f"{body.witness} cosigned {body.size} entries."
         case Reported():
             return f"{body.what.capitalize()} made by {body.who}."
         case Restarted():
@@ -253,6 +258,7 @@ def _exception(entry: Entry) -> list[str]:
         or (isinstance(body, ModelCheck) and body.outcome == "refused")
         or (isinstance(body, SoftwareScan) and body.findings > 0)
         or (isinstance(body, Update) and body.outcome in ("refused", "rolled_back"))
+        or (isinstance(body, Witnessed) and body.state == "missing")
         or (isinstance(body, Stop) and body.reason == "error")
     )
     return [f"{entry.at[:16].replace('T', ' ')}: {describe(entry)}"] if wrong else []

@@ -40,6 +40,8 @@ from alpr_edge.ledger.tiles import (
 
 CHECKPOINT = "checkpoint"
 CHECKPOINTS = "checkpoints"
+COSIGNED = "cosigned"
+"""The newest checkpoint that a witness cosigned and the device verified."""
 JOURNAL = "journal"
 _HEAD = re.compile(rb"alpr-edge-journal 1 (0|[1-9]\d{0,18})")
 _NOTE = re.compile(
@@ -154,6 +156,10 @@ class LedgerFolder:
                 os.close(handle)
         except OSError as err:
             raise translate(err, self.path / name) from err
+
+    def cosigned(self) -> bytes | None:
+        """See `verify.LogReader`."""
+        return self.read(COSIGNED, MAX_NOTE_BYTES)
 
     def full_bundles(self) -> int:
         """How many level 0 tiles there are from the first on without a gap."""

@@ -267,6 +267,7 @@ class Trigger(Body):
         "listener_unexpected",
         "certificate_changed",
         "ledger_behind",
+        "witness_unverified",
     ]
     count: Count = 1
     file: Literal["config", "masks", "models", "software", "keys", "certificates", ""] = ""
@@ -342,6 +343,18 @@ class StartFailed(Body):
     """SHA-256 of the configuration's file, where there was one."""
 
 
+class Witnessed(Body):
+    """A witness cosigned a checkpoint of this ledger, verified here; or none does any more."""
+
+    kind: Literal["witnessed"] = "witnessed"
+    state: Literal["cosigned", "missing"]
+    size: Count
+    """How many entries are cosigned."""
+    witness: Host | None = None
+    at: Time | None = None
+    """By the witness's clock."""
+
+
 class Recovered(Body):
     """The ledger's end was torn (a crash, a power cut) and was cut back to the last whole entry."""
 
@@ -398,6 +411,7 @@ AnyBody = Annotated[
     | Reported
     | Visit
     | StartFailed
+    | Witnessed
     | Recovered
     | Restarted
     | Lost,
@@ -407,5 +421,5 @@ KINDS: tuple[type[Body], ...] = (
     *(Boot, Stop, ConfigChange, MaskChange, Commissioning, SelfTest, Drift, Hour),
     *(LinkUp, LinkDown, Login, Access, Egress, Retention, Update, TimeCorrection),
     *(StorageFault, Trigger, KeyChange, ModelCheck, SoftwareScan, Attested, Reported),
-    *(Visit, StartFailed, Recovered, Restarted, Lost),
+    *(Visit, StartFailed, Witnessed, Recovered, Restarted, Lost),
 )

@@ -157,10 +157,27 @@ def parse_note(data: bytes) -> Note:
     text, found, lines = whole.rpartition("\n\n")
     if not found or not lines.endswith("\n"):
         raise _bad("it has no signatures")
-    signatures = tuple(_signature(line) for line in lines[:-1].split("\n"))
+    signatures = tuple(parse_signature(line) for line in lines[:-1].split("\n"))
     if len(signatures) > MAX_SIGNATURES:
         raise _bad("it has too many signatures")
     return Note(text + "\n", signatures)
+
+
+def parse_signature(line: str) -> Signature:
+    """A signature's line.
+
+    Raises:
+        AuditError: it is none (`ledger.note.invalid`).
+    """
+    name, _, encoded = line.removeprefix(_DASH).partition(" ")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    canonical = base64.b64encode(raw).decode() == encoded
+    if not line.startswith(_DASH) or _bad_name(name) or len(raw) < 5 or not canonical:
+        raise _bad("a signature line is malformed")
+    return Signature(name, raw[:4], raw[4:])
 
 
 def verified(note: Note, keys: Sequence[VerifierKey]) -> tuple[VerifierKey, ...]:
@@ -284,18 +301,6 @@ class Submission:
 
 def _cosigned_message(text: str, seconds: int) -> bytes:
     return f"cosignature/v1\ntime {seconds}\n{text}".encode()
-
-
-def _signature(line: str) -> Signature:
-    name, _, encoded = line.removeprefix(_DASH).partition(" ")
-    try:
-        raw = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    canonical = base64.b64encode(raw).decode() == encoded
-    if not line.startswith(_DASH) or _bad_name(name) or len(raw) < 5 or not canonical:
-        raise _bad("a signature line is malformed")
-    return Signature(name, raw[:4], raw[4:])
 
 
 def _bad_name(name: str) -> bool:

@@ -43,6 +43,7 @@ from alpr_edge.ledger.kinds import (
     TimeCorrection,
     Trigger,
     Update,
+    Witnessed,
 )
 from alpr_edge.ledger.spool import Notice
 from alpr_edge.ledger.store import Clock, Ledger
@@ -121,7 +122,7 @@ class Recorder(Tells):
         )
         self._faults: dict[tuple[str, str], float] = {}
         self._unexplained: tuple[str, float] | None = None
-        self._view, self._tested = "", ""
+        self._view, self._tested, self._witness_state = "", "", ""
         self.revision = 0
         """Grows with every entry that changes what an attestation says."""
         self.self_test_passed: bool | None = None
@@ -336,6 +337,10 @@ class Recorder(Tells):
             self.drift_is_stopped = body.state == "stopped"
         elif isinstance(body, Trigger):
             self._alarm(body)
+        elif isinstance(body, Witnessed):
+            # An hourly cosignature is no news; a witness that comes or goes is.
+            self.revision += body.state != self._witness_state
+            self._witness_state = body.state
         elif isinstance(body, Commissioning):
             self._commissioning = body.record
         elif isinstance(body, MaskChange):

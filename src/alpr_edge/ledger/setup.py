@@ -33,6 +33,7 @@ from alpr_edge.ledger.spool import Spool
 from alpr_edge.ledger.starting import Starting
 from alpr_edge.ledger.store import Clock, Identity, Ledger, LedgerTimes
 from alpr_edge.ledger.telling import By
+from alpr_edge.ledger.witnessed import MISSING, WitnessWatch, load_witnesses
 from alpr_edge.trust.attestation import Statement
 from alpr_edge.trust.biometric_rules import rules_digest
 from alpr_edge.trust.bom import ModelPart, bill, bill_digest
@@ -100,6 +101,7 @@ class Outlets:
         sentry: looked at every `sentry_s`; made at the start.
         time_source: what disciplines the clock, asked for every attestation.
         quote: a TPM's word over a digest; None without one.
+        witness: judges cosignatures; None where no witness is known.
     """
 
     channel: LedgerChannel | None = None
@@ -109,6 +111,7 @@ class Outlets:
     attest_every_s: float = 21_600.0
     time_source: Callable[[], str] = lambda: "unknown"
     quote: Quote | None = None
+    witness: WitnessWatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class LedgerKit:
         self._sentry: Sentry | None = None
         self._attester: Attester | None = None
         self._begun = False
+        self.warn: Callable[[str, bool], None] = lambda _code, _stands: None
+        """Told which warnings of health stand, and which no more."""
 
     @property
     def key_is_sealed(self) -> bool:
@@ -227,6 +232,8 @@ class LedgerKit:
         """What the device knows of itself now."""
         self.ledger.sync()
         head = self.ledger.head
+        watch = self._out.witness
+        seen = None if watch is None or watch.is_missing else watch.latest
         name, _, version = started.software.rpartition(" ")
         return Statement(
             device=self.identity.device,
@@ -248,6 +255,9 @@ class LedgerKit:
             ledger_root=head.root.hex() if head else "",
             time_source=self._out.time_source(),
             key_in_tpm=self._holder.sealed,
+            witness=None if watch is None else (seen.witness if seen else ""),
+            witnessed_size=seen.size if seen else None,
+            witnessed_at=seen.at if seen else None,
         )
 
     def end(self, reason: str = "asked", code: str | None = None) -> None:
@@ -287,6 +297,8 @@ class LedgerKit:
             if self._sentry is not None and now_s >= sentry_at_s:
                 sentry_at_s = now_s + self._out.sentry_s
                 self._sentry.look()
+            if self._out.witness is not None and self.ledger.head is not None:
+                self._out.witness.look(self.ledger.head.size)
             if self._attester is not None:
                 self._attester.look(self._clock.now(), now_s)
 
@@ -331,6 +343,7 @@ def open_kit(
         return None
     folder = Path(wanted.identity)
     made = not (folder / KEY_FILE).exists()
+    witnesses = () if wanted.witnesses is None else load_witnesses(Path(wanted.witnesses))
     keep_in = config.trust.keep_key_in
     identity = device_ledger_identity(config.device.id, folder, keep_in)
     times = LedgerTimes(wanted.flush_s, wanted.checkpoint_s)
@@ -342,6 +355,17 @@ def open_kit(
             channel.alarm(trigger)
 
     recorder = Recorder(ledger, alarm=alarm)
+    witness = None
+    if witnesses:
+        witness = WitnessWatch(
+            witnesses,
+            ledger.checkpoint_at,
+            recorder.record,
+            keep=ledger.keep_cosigned,
+            warn=lambda missing: kit.warn(MISSING, missing),
+            within_s=wanted.witness_within_s,
+            monotonic=Clock().monotonic,
+        )
     channel: LedgerChannel | None = None
     if mqtt is not None and wanted.publish:
         channel = LedgerChannel(
@@ -351,6 +375,7 @@ def open_kit(
             every_s=wanted.publish_every_s,
             # The disk was put back, or the ledger began anew: the witness remembers.
             ahead=lambda size: recorder.record(Trigger(what="ledger_behind", count=size)),
+            answered=(lambda _size, _line: True) if witness is None else witness.answered,
         )
 
     tpm = None if keep_in == "file" else find_tpm()
@@ -363,9 +388,11 @@ def open_kit(
         attest_every_s=wanted.attest_every_s,
         time_source=_time_source,
         quote=None if tpm is None else tpm.quote,
+        witness=witness,
     )
     holder = Holder(device_key(folder, keep_in), made, is_sealed(folder))
-    return LedgerKit(ledger, recorder, identity, holder, out)
+    kit = LedgerKit(ledger, recorder, identity, holder, out)
+    return kit
 
 
 def watched_of(config: DeviceConfig, config_file: str = "") -> Watched:

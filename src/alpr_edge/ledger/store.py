@@ -28,6 +28,7 @@ from alpr_edge.ledger.entry import decode, make_entry
 from alpr_edge.ledger.files import (
     CHECKPOINT,
     CHECKPOINTS,
+    COSIGNED,
     JOURNAL,
     LedgerFolder,
     TileHashes,
@@ -38,7 +39,7 @@ from alpr_edge.ledger.files import (
     write_all,
 )
 from alpr_edge.ledger.kinds import Body, Boot, Lost, Recovered, Restarted, Stop, StorageFault
-from alpr_edge.ledger.merkle import Frontier, consistency_proof, leaf_hash, perfect_root
+from alpr_edge.ledger.merkle import Frontier, consistency_proof, leaf_hash, perfect_root, root_of
 from alpr_edge.ledger.note import (
     Checkpoint,
     Note,
@@ -283,6 +284,26 @@ class Ledger:
     def head(self) -> Checkpoint | None:
         """What the newest checkpoint says."""
         return self._head
+
+    def checkpoint_at(self, size: int) -> Checkpoint | None:
+        """What a checkpoint of the first `size` entries says; None: it was never signed."""
+        with self._flushing:
+            if self._head is None or not 0 <= size <= self._head.size:
+                return None
+            tail = self._tail[self._sealed.size - self._tail_first :]
+            hashes = TileHashes(self._folder, self._sealed.size // WIDTH, tail)
+            try:
+                return Checkpoint(self._origin_now, size, root_of(hashes, 0, size))
+            except AuditError:
+                return None
+
+    def keep_cosigned(self, head: Checkpoint, line: str) -> None:
+        """Keep a checkpoint with a witness's line, beside the tiles. Trouble is only logged."""
+        note = sign(head, self._identity.name, self._identity.signers)
+        try:
+            self._folder.write(COSIGNED, f"{note}{line}\n".encode())
+        except AuditError as err:
+            _log.warning("the cosigned checkpoint is not kept", extra={"code": err.code})
 
     def submission(self, old: int) -> Submission | None:
         """The newest checkpoint and the proof that it continues `old` entries; None without."""

@@ -79,6 +79,10 @@ class LogReader(Protocol):
         """The newest checkpoint."""
         ...
 
+    def cosigned(self) -> bytes | None:
+        """The newest checkpoint that the device knows to be cosigned; None without."""
+        ...
+
     def history(self) -> tuple[list[bytes], int]:
         """Earlier checkpoints, and how many bytes of their file are none."""
         ...
@@ -115,6 +119,7 @@ class Verdict:
     last_at: str = ""
     checkpoints: int = 0
     cosigned: dict[str, int] = field(default_factory=dict)
+    cosigned_size: int = 0
     findings: list[Finding] = field(default_factory=list)
     findings_left_out: int = 0
 
@@ -189,6 +194,7 @@ class _Check:
         head = self._read_head()
         kept = self._read_history()
         brought = [self._read_older(name, note) for name, note in self._question.older]
+        brought.append(self._read_cosigned())
         for one in [head, *kept, *brought]:
             if one is not None:
                 self._wanted.setdefault(one.size, one.root)
@@ -236,8 +242,28 @@ class _Check:
             self._broken(err.code, 0, 0, f"the newest checkpoint: {err.message}")
             return None
         self.verdict.origin, self.verdict.signed_size = head.origin, head.size
-        self.verdict.cosigned = {key.name: seconds for key, seconds in seen.items()}
+        self._saw(head, seen)
         return head
+
+    def _read_cosigned(self) -> Checkpoint | None:
+        """What lies beside the log as cosigned: the log must continue it like any older one."""
+        raw = self._log.cosigned()
+        if raw is None:
+            return None
+        try:
+            note = parse_note(raw)
+            verified(note, self._question.keys)
+            one = parse_checkpoint(note.text)
+            self._saw(one, cosigned(note, self._question.witnesses))
+        except AuditError as err:
+            self._broken(err.code, 0, 0, f"the cosigned checkpoint: {err.message}")
+            return None
+        return one
+
+    def _saw(self, head: Checkpoint, seen: dict[VerifierKey, int]) -> None:
+        if seen and head.size >= self.verdict.cosigned_size:
+            self.verdict.cosigned_size = head.size
+            self.verdict.cosigned = {key.name: seconds for key, seconds in seen.items()}
 
     def _read_history(self) -> list[Checkpoint]:
         notes, stray = self._log.history()

@@ -40,6 +40,10 @@ class Statement:
         ledger_origin, ledger_size, ledger_root: the newest signed head of its ledger.
         time_source: what disciplines its clock, `unknown` where nothing says.
         key_in_tpm: whether a TPM holds the device's key.
+        witness: whose cosignature the device verified last; empty where it misses one; None where
+            it knows no witness.
+        witnessed_size, witnessed_at: what of the ledger that cosigned, and when (Unix seconds, by
+            the witness's clock).
     """
 
     device: str
@@ -61,6 +65,9 @@ class Statement:
     time_source: str = "unknown"
     key_in_tpm: bool = False
     models_signers: tuple[str, ...] | None = None
+    witness: str | None = None
+    witnessed_size: int | None = None
+    witnessed_at: int | None = None
 
 
 def attest(
@@ -99,6 +106,9 @@ def attest(
         "alpr_ledger_origin": statement.ledger_origin,
         "alpr_ledger_size": statement.ledger_size,
         "alpr_ledger_root": statement.ledger_root,
+        "alpr_witness": statement.witness,
+        "alpr_witnessed_size": statement.witnessed_size,
+        "alpr_witnessed_at": statement.witnessed_at,
         "alpr_time_source": statement.time_source,
         "alpr_key_in_tpm": statement.key_in_tpm,
     }
@@ -171,6 +181,12 @@ _EXPLAINED: Final[Mapping[str, tuple[str, str]]] = {
     "alpr_ledger_origin": ("which ledger it keeps", "that it keeps no second one; ask the witness"),
     "alpr_ledger_size": ("how many entries are signed", "that they are true"),
     "alpr_ledger_root": ("the ledger's root, to compare with the witness", "the same"),
+    "alpr_witness": (
+        "whose cosignature over its ledger the device verified last; empty: it misses one",
+        "that the witness saw no other ledger of this device; ask the witness itself",
+    ),
+    "alpr_witnessed_size": ("how many entries that witness has cosigned", "that they are true"),
+    "alpr_witnessed_at": ("when, by the witness's clock (Unix seconds)", "that its clock is right"),
     "alpr_time_source": ("what sets its clock", "that the source was right"),
     "alpr_key_in_tpm": ("whether a TPM keeps the key", "it: the device says so itself"),
     "alpr_tpm": (

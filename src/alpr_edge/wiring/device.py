@@ -364,6 +364,7 @@ def _not_kept(err: OSError) -> ExclusionError:
 def _begin_ledger(kit: LedgerKit, started: Started, guard: Guard, health: Health) -> None:
     if not kit.key_is_sealed:
         health.warn("trust.key.in_file")
+    kit.warn = lambda code, stands: health.warn(code, stands=stands)
     kit.begin(started)
     guard.on_masks = lambda: _tell_masks(guard, kit.recorder)
 
