@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,17 @@ def test_another_reference_view_is_a_narrowing(small: Bench) -> None:
     assert refused(lambda: small.commit(ANNA, reference=None)) == "authority.too_few"
     small.commit(ANNA, BEN, reference="b" * 64)
     assert small.store.load().state.confirm_before is not None
+
+
+def test_the_first_view_narrows_where_the_unit_reads_nothing_without_one(small: Bench) -> None:
+    asks = replace(UNIT, asks_view=True)
+    put = partial(small.store.commit, confirm_before=BEFORE, now=NOW)
+    assert refused(lambda: put(small.next(ANNA, reference="a" * 64), RING, asks)) == (
+        "authority.too_few"
+    )
+    plan = put(small.next(ANNA, BEN, reference="a" * 64), RING, asks)
+    assert plan.narrowings == ("it names the first reference view",)
+    assert plan.is_pending
 
 
 def test_the_configured_band_counts(small: Bench) -> None:

@@ -186,7 +186,7 @@ def test_a_still_shows_nothing_that_is_masked_and_no_plate() -> None:
         digest="d",
         least_band=0.02,
     )
-    keeper = ViewKeeper(lambda _size: zones)
+    keeper = ViewKeeper(lambda _size: zones, wait_s=0.0)
     assert code_of(keeper.still, 640, "d", clear_plates=False) == "exclusion.still.none"
     image = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), np.uint8)
     frame = Frame(image, "test", 0, NOW, 0)
@@ -198,8 +198,12 @@ def test_a_still_shows_nothing_that_is_masked_and_no_plate() -> None:
     assert code_of(keeper.still, 320, "e", clear_plates=False) == "exclusion.still.none"
     # To nobody, whatever the reason.
     assert code_of(keeper.still, 320, "d", clear_plates=True) == "console.still.clear"
+    # While nobody is logged in none is made, and none is kept.
+    keeper.wanted = lambda: False
+    keeper.offer(Masker(zones).apply(Frame(image.copy(), "test", 0, NOW, 0)), (), seen=True)
+    assert code_of(keeper.still, 320, "d", clear_plates=False) == "exclusion.still.none"
     # A frame that nobody looked at has plates that nobody found.
-    keeper = ViewKeeper(lambda _size: zones)
+    keeper = ViewKeeper(lambda _size: zones, wait_s=0.0)
     image = np.full((720, 1280, 3), 200, np.uint8)
     keeper.offer(Masker(zones).apply(Frame(image, "test", 0, NOW, 0)), (), seen=False)
     assert keeper.still(640, "d", clear_plates=False).width_px == UNSEEN_PX

@@ -46,6 +46,16 @@ def shifted(image: np.ndarray, share: float) -> np.ndarray:
     return np.asarray(moved, np.uint8)
 
 
+def test_without_the_reference_that_is_asked_for_nothing_is_read_or_proven() -> None:
+    one = ViewWatch(None, samples.zones(), required=True)
+    after = show(one, (noon(n).copy() for n in range(6)), first=0)
+    assert set(states(after)) == {ViewState.REFERENCE_MISSING}
+    assert not any(report.may_read for report in after)
+    assert {report.proven_ns for report in after} == {None}
+    assert after[-1].scene is SceneState.UNKNOWN
+    assert show(ViewWatch(None, samples.zones()), [noon(0).copy()])[0].may_read
+
+
 # --- moved -----------------------------------------------------------------------------------
 
 

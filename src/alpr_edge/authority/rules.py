@@ -110,11 +110,14 @@ class Unit:
 
     Attributes:
         least_band: the band that the unit's configuration asks for at least.
+        asks_view: whether it asks for a reference view: then the first one that a record names
+            binds the masks to ground, and narrows as the first record does.
     """
 
     device: str
     camera: str
     least_band: float = 0.0
+    asks_view: bool = False
 
 
 def plan_commit(
@@ -227,16 +230,30 @@ def _lets_go(state: State, added: Addition) -> bool:
     newest = state.records[-1].record
     if added.digest in newest.lets_go:
         return True
-    if any(_other_view(old.record, newest) for old in state.records):
+    if any(_other_view(old.record, newest.frame_px, newest.reference) for old in state.records):
         return False
     return compare(added.zones, newest.zones, size_px=newest.frame_px).covers
 
 
-def _other_view(old: MaskRecord, new: MaskRecord) -> tuple[str, ...]:
+def view_narrowings(
+    state: State, frame_px: tuple[int, int], reference: str | None, unit: Unit
+) -> tuple[str, ...]:
+    """Why a record for this frame size and reference view would not cover what is in force."""
+    found: list[str] = []
+    for one in state.records:
+        found += _other_view(one.record, frame_px, reference)
+        if unit.asks_view and one.record.reference is None and reference is not None:
+            found.append("it names the first reference view")
+    return tuple(dict.fromkeys(found))
+
+
+def _other_view(
+    old: MaskRecord, frame_px: tuple[int, int], reference: str | None
+) -> tuple[str, ...]:
     found = []
-    if old.frame_px != new.frame_px:
+    if old.frame_px != frame_px:
         found.append("it is made for another frame size")
-    if old.reference is not None and old.reference != new.reference:
+    if old.reference is not None and old.reference != reference:
         found.append("it has another reference view: the same masks cover other ground")
     return tuple(found)
 
@@ -246,10 +263,8 @@ def _compare(state: State, record: MaskRecord, unit: Unit) -> tuple[Change | Non
     if zones is None:
         return None, ("there is no record in force: everything is protected",)
     change = compare(zones, record.zones, size_px=record.frame_px, least_band=unit.least_band)
-    narrowings = list(change.narrowings)
-    for old in state.records:
-        narrowings.extend(_other_view(old.record, record))
-    return change, tuple(dict.fromkeys(narrowings))
+    views = view_narrowings(state, record.frame_px, record.reference, unit)
+    return change, tuple(dict.fromkeys((*change.narrowings, *views)))
 
 
 def _authority(new: SignedRecord, keyring: Keyring, narrowings: tuple[str, ...]) -> Authority:

@@ -240,7 +240,12 @@ def _commission(
     make_mask_store(config).commit(
         sign(DocumentType.MASK_RECORD, record_payload(record), city),
         Keyring(keys),
-        Unit(config.device.id, config.device.camera, config.exclusion.band),
+        Unit(
+            config.device.id,
+            config.device.camera,
+            config.exclusion.band,
+            config.exclusion.reference_file is not None,
+        ),
         confirm_before=now,
         now=now,
     )

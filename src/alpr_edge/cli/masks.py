@@ -217,7 +217,12 @@ def _unit(args: argparse.Namespace) -> tuple[Any, Keyring, Unit]:
             hint="set trust.city_keys",
         )
     ring = load_keyring(city, config.trust.persons)
-    unit = Unit(config.device.id, config.device.camera, config.exclusion.band)
+    unit = Unit(
+        config.device.id,
+        config.device.camera,
+        config.exclusion.band,
+        config.exclusion.reference_file is not None,
+    )
     return make_mask_store(config), ring, unit
 
 

@@ -33,9 +33,13 @@ def _take_reference(sitting: Sitting, values: dict[str, Any]) -> Talk:
     if answer.strip() != _YES:
         yield say("left as it is")
         return
-    yield Now("looking; this takes a minute …")
-    found = sitting.device.take_reference()
-    yield say(*lay_out(found), data=found)
+    found = sitting.device.take_reference(values.get("seconds", 60.0))
+    yield say(
+        *lay_out(found),
+        "`show reference` tells how it goes. It counts for nothing until masks name it:",
+        "configure, set reference taken, commit with a second person, confirm, reboot.",
+        data=found,
+    )
 
 
 def _calibrate(sitting: Sitting, values: dict[str, Any]) -> Talk:

@@ -16,6 +16,7 @@ import shapely
 
 from alpr_edge.config.mask_file import MAX_MASKS, MAX_POINTS, parse_masks
 from alpr_edge.config.polygon import shape_problems
+from alpr_edge.console.device import KEPT
 from alpr_edge.errors import ConsoleError
 from alpr_edge.zone_set import GateLine, Point, Taints, ZonePolygon, ZoneSet
 
@@ -35,6 +36,8 @@ class Candidate:
     band: float = 0.0
     whole_frame: bool = False
     nothing_protected: bool = False
+    view: str = KEPT
+    """The reference view that the record will name: `KEPT`, `NO_VIEW`, or a digest."""
 
     @classmethod
     def of(cls, zones: ZoneSet | None, frame_px: tuple[int, int]) -> Candidate:

@@ -60,7 +60,14 @@ _LOOKING: Final = (
         modes=BOTH,
         needs=("record_zones",),
     ),
-    _look("reference", "show reference", "the reference view, and whether the view still is it"),
+    Command(
+        "reference",
+        ("show", "reference"),
+        "the reference view, and whether the view still is it",
+        modes=BOTH,
+        options=(Option("drawing", None, "its edges, drawn with letters"),),
+        needs=("reference",),
+    ),
     _look("calibration", "show calibration", "where the camera stands and looks"),
     _look("premises", "show premises", "the register of protected premises"),
     _look("placement", "show placement", "the verdict of the placement check"),
@@ -212,6 +219,15 @@ _EDITING: Final = (
         CHANGE,
         changes=True,
     ),
+    Command(
+        "set_view",
+        ("set", "reference", Arg("view", kinds.choice("taken", "none"))),
+        "the reference view that the record names: the one that was taken, or none",
+        _TECHNICIAN,
+        CHANGE,
+        changes=True,
+        needs=("reference",),
+    ),
     Command("candidate", ("show", "candidate"), "the candidate", _TECHNICIAN, CHANGE),
     Command(
         *("compare", ("compare",), "what the candidate would change", _TECHNICIAN, CHANGE),
@@ -295,8 +311,11 @@ _ACTING: Final = (
     Command(
         "take_reference",
         ("reference", "take"),
-        "take the reference view anew: by day, when the masks are final",
+        "take a reference view: by day, masks final; counts when masks name it",
         _TECHNICIAN,
+        options=(
+            Option("seconds", Arg("seconds", kinds.SECONDS, "10 to 600"), "how long to look (60)"),
+        ),
         needs=("take_reference",),
     ),
     Command(

@@ -21,6 +21,9 @@ from alpr_edge.zone_set import ZoneSet
 
 Document = dict[str, Any]
 NOT_HERE: Final = "console.not_available"
+KEPT: Final = ""
+NO_VIEW: Final = "none"
+"""A record names the reference view that the last one named; or none; else it is a digest."""
 
 
 class Parcel(StrEnum):
@@ -145,8 +148,12 @@ class DeviceAccess(Protocol):
         """The zones of an earlier record."""
         ...
 
-    def reference(self) -> Document:
-        """The reference view, and whether the view still is the one."""
+    def reference(self, columns: int = 0) -> Document:
+        """The reference view, and whether the view still is the one.
+
+        Args:
+            columns: width of a drawing of its edges; 0: without one.
+        """
         ...
 
     def calibration(self) -> Document:
@@ -187,11 +194,17 @@ class DeviceAccess(Protocol):
 
     # --- masks -------------------------------------------------------------------------------
 
-    def preview(self, zones: ZoneSet) -> Preview:
-        """What putting these in force would do to what is in force."""
+    def preview(self, zones: ZoneSet, view: str = KEPT) -> Preview:
+        """What putting these in force would do to what is in force.
+
+        Args:
+            view: the reference view that the record would name: `KEPT`, `NO_VIEW`, or a digest.
+        """
         ...
 
-    def draft(self, zones: ZoneSet, authors: Sequence[str], reason: str) -> Document:
+    def draft(
+        self, zones: ZoneSet, authors: Sequence[str], reason: str, view: str = KEPT
+    ) -> Document:
         """The payload of the next mask record, to be signed as `DocumentType.MASK_RECORD`."""
         ...
 
@@ -220,8 +233,11 @@ class DeviceAccess(Protocol):
         """Reach the broker now: name, connection, certificate, login."""
         ...
 
-    def take_reference(self) -> Document:
-        """Take the reference view anew."""
+    def take_reference(self, seconds: float = 60.0) -> Document:
+        """Begin to take a reference view; `reference` tells how it goes, and its digest.
+
+        It counts when a mask record that names it is in force, from the next start on.
+        """
         ...
 
     def save_calibration(self, answers: Sequence[tuple[str, str]]) -> Document:

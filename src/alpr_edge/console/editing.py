@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from alpr_edge.console.armour import armour, unarmour
 from alpr_edge.console.candidate import Candidate
-from alpr_edge.console.device import Committed, Preview
+from alpr_edge.console.device import KEPT, Committed, Preview
 from alpr_edge.console.grammar import Mode
 from alpr_edge.console.kinds import Place
 from alpr_edge.console.looking import zones_document
@@ -181,6 +181,7 @@ def _candidate(sitting: Sitting, values: dict[str, Any]) -> Talk:
         "ring": draft.band,
         "whole_frame": draft.whole_frame,
         "nothing_protected": draft.nothing_protected,
+        "reference_view": draft.view or "as it is",
     }
     yield say(*lay_out(shown), data=shown)
 
@@ -191,12 +192,12 @@ def _written(points: Sequence[Point], holes: int) -> str:
 
 
 def _compare(sitting: Sitting, values: dict[str, Any]) -> Talk:
-    preview = sitting.device.preview(sitting.draft.zones())
+    preview = sitting.device.preview(sitting.draft.zones(), sitting.draft.view)
     yield say(*_told(preview), data=_preview_document(preview))
 
 
 def _check(sitting: Sitting, values: dict[str, Any]) -> Talk:
-    preview = sitting.device.preview(sitting.draft.zones())
+    preview = sitting.device.preview(sitting.draft.zones(), sitting.draft.view)
     needs = "takes two people, or the city" if preview.narrowings else "takes one person"
     found = {"sound": True, "commit": needs, **_preview_document(preview)}
     yield say(*lay_out(found), data=found)
@@ -231,11 +232,11 @@ def _told(preview: Preview) -> list[str]:
 
 def _commit(sitting: Sitting, values: dict[str, Any]) -> Talk:
     device, people, me = sitting.device, sitting.people, sitting.user
-    zones = sitting.draft.zones()
-    if zones == device.masks().zones:
+    zones, view = sitting.draft.zones(), sitting.draft.view
+    if zones == device.masks().zones and view == KEPT:
         yield say("nothing is changed")
         return
-    preview = device.preview(zones)
+    preview = device.preview(zones, view)
     yield say(*_told(preview))
     reason = values.get("reason") or (yield Ask("reason, for the record: ")).strip()
     second = ""
@@ -246,7 +247,7 @@ def _commit(sitting: Sitting, values: dict[str, Any]) -> Talk:
                 "the second person is another one", code="console.commit.same_person", hint=""
             )
     authors = [me.name, second] if second else [me.name]
-    payload = device.draft(zones, authors, reason)
+    payload = device.draft(zones, authors, reason, view)
     password = yield Ask(f"password of {me.name}: ", secret=True)
     envelope = people.sign(me.name, password, payload)
     if preview.narrowings and not second:
@@ -298,7 +299,8 @@ def _said(done: Committed) -> list[str]:
 
 def _draft(sitting: Sitting, values: dict[str, Any]) -> Talk:
     zones, me = sitting.draft.zones(), sitting.user
-    payload = sitting.device.draft(zones, [me.name], values.get("reason", ""))
+    reason, view = values.get("reason", ""), sitting.draft.view
+    payload = sitting.device.draft(zones, [me.name], reason, view)
     yield say(
         "what has to be signed (a mask record's payload):",
         *armour(canonical(payload)),
@@ -311,10 +313,24 @@ def _confirm(sitting: Sitting, values: dict[str, Any]) -> Talk:
     if sitting.candidate is not None:
         sitting.candidate = begin(sitting)
     yield say(f"number {found.number} alone is in force")
+    if found.reference and found.reference != sitting.device.reference().get("in_use"):
+        yield say("its reference view counts from the next start: nothing is read until `reboot`")
 
 
 def _switch(field: str) -> Does:
     return _changes(lambda s, v: replace(s.draft, **{field: v["state"] == "on"}))
+
+
+def _set_view(sitting: Sitting, values: dict[str, Any]) -> Candidate:
+    view = str(values["view"])
+    if view == "taken":
+        taken = sitting.device.reference().get("taken")
+        if not taken:
+            raise ConsoleError(
+                "no reference view was taken", code="console.reference.none", hint="reference take"
+            )
+        view = str(taken["digest"])
+    return replace(sitting.draft, view=view)
 
 
 EDITING: Final[dict[str, Does]] = {
@@ -335,6 +351,7 @@ EDITING: Final[dict[str, Does]] = {
     "set_margin": _changes(lambda s, v: replace(s.draft, margin=v["part"])),
     "set_band_width": _changes(lambda s, v: replace(s.draft, band=v["part"])),
     "set_whole_frame": _switch("whole_frame"),
+    "set_view": _changes(_set_view),
     "set_nothing": _switch("nothing_protected"),
     "candidate": _candidate,
     "compare": _compare,

@@ -87,6 +87,15 @@ def _record(sitting: Sitting, values: dict[str, Any]) -> Talk:
     yield say(*lay_out(found), data={**found, "zones": format_masks(zones)})
 
 
+def _reference(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    columns = min(64, sitting.screen.width) if values.get("drawing") else 0
+    found = sitting.device.reference(columns)
+    edges = found.pop("edges", None)
+    yield say(*lay_out(found), data={**found, "edges": edges} if columns else found)
+    if columns:
+        yield say(*(edges or ["there is none in use"]))
+
+
 def _whoami(sitting: Sitting, values: dict[str, Any]) -> Talk:
     user = sitting.user
     found = {"name": user.name, "role": user.level.word, "key": user.key}
@@ -111,7 +120,7 @@ LOOKING: Final[dict[str, Does]] = {
     "drawing": _drawing,
     "mask_history": _history,
     "record": _record,
-    "reference": _document(lambda s: s.device.reference()),
+    "reference": _reference,
     "calibration": _document(lambda s: s.device.calibration()),
     "premises": _document(lambda s: s.device.premises()),
     "placement": _document(lambda s: s.device.placement()),

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from alpr_edge.authority.record import MaskRecord, record_payload
-from alpr_edge.authority.rules import Plan, State, Unit
-from alpr_edge.console.device import Committed, Document, MasksInForce, Preview
+from alpr_edge.authority.rules import Plan, State, Unit, view_narrowings
+from alpr_edge.console.device import KEPT, NO_VIEW, Committed, Document, MasksInForce, Preview
 from alpr_edge.exclusion.compare import Change, compare
 from alpr_edge.exclusion.zones import rasterise
 from alpr_edge.zone_set import ZoneSet
@@ -39,8 +39,17 @@ def in_force(state: State, frame_px: tuple[int, int] | None, trouble: str = "") 
     )
 
 
-def preview(state: State, zones: ZoneSet, frame_px: tuple[int, int], unit: Unit) -> Preview:
-    """What a record of these zones would do; its reference view stays as it is."""
+def view_of(state: State, view: str) -> str | None:
+    """The reference view that a record names: `KEPT`, `NO_VIEW`, or a digest."""
+    if view != KEPT:
+        return None if view == NO_VIEW else view
+    return None if state.newest is None else state.newest.record.reference
+
+
+def preview(
+    state: State, zones: ZoneSet, frame_px: tuple[int, int], unit: Unit, view: str = KEPT
+) -> Preview:
+    """What a record of these zones would do."""
     before = state.zones
     after = rasterise(zones, size_px=frame_px, digest="", least_band=unit.least_band)
     pixels = frame_px[0] * frame_px[1]
@@ -52,8 +61,9 @@ def preview(state: State, zones: ZoneSet, frame_px: tuple[int, int], unit: Unit)
         reasons = ("there is no record in force: everything is protected",)
         return Preview(reasons, 0, 0, 0, 0, *shares)
     change: Change = compare(before, zones, size_px=frame_px, least_band=unit.least_band)
+    views = view_narrowings(state, frame_px, view_of(state, view), unit)
     return Preview(
-        change.narrowings,
+        tuple(dict.fromkeys((*change.narrowings, *views))),
         change.core_added_px,
         change.core_removed_px,
         change.band_added_px,
@@ -71,6 +81,7 @@ def draft(
     authors: Sequence[str],
     reason: str,
     now: datetime,
+    view: str = KEPT,
 ) -> Document:
     """The payload of the next record: valid from now, made against the newest."""
     newest = state.newest
@@ -83,7 +94,7 @@ def draft(
         zones=zones,
         valid_from=now,
         valid_to=now + VALID,
-        reference=None if newest is None else newest.record.reference,
+        reference=view_of(state, view),
         previous=None if newest is None else newest.digest,
         authors=tuple(authors),
         reason=reason,

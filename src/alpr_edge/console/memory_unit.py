@@ -5,6 +5,7 @@ It has no camera and no network; what needs them says so, or answers as set. Not
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from alpr_edge.authority.record import SignedRecord, open_record
 from alpr_edge.authority.rules import State, Unit, confirm, plan_commit
 from alpr_edge.console import mask_facts
 from alpr_edge.console.device import (
+    KEPT,
     NOT_HERE,
     Committed,
     Document,
@@ -37,6 +39,7 @@ class MemoryUnit:
         done: acts that were asked for, such as `reboot`.
         waiting: reads that wait here.
         picture: what `still` gives.
+        view, taken: digests of the reference view in use, and of the last one taken.
         ring: who may sign masks; set it when keys are known.
     """
 
@@ -52,6 +55,8 @@ class MemoryUnit:
         self.waiting: list[Document] = []
         self.parcels: dict[Parcel, bytes] = {}
         self.picture: Still | None = None
+        self.view: str | None = None
+        self.taken: str | None = None
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -95,9 +100,10 @@ class MemoryUnit:
             f"there is no record {number}", code="console.record.unknown", hint="show history"
         )
 
-    def reference(self) -> Document:
-        """None is taken."""
-        return {"reference": None}
+    def reference(self, columns: int = 0) -> Document:
+        """What was taken, which is what is in use from the next start on."""
+        found: Document = {"in_use": self.view, "taken": self.taken and {"digest": self.taken}}
+        return {**found, "edges": ["-|"]} if columns else found
 
     def calibration(self) -> Document:
         """None is made."""
@@ -137,11 +143,13 @@ class MemoryUnit:
 
     # --- masks -------------------------------------------------------------------------------
 
-    def preview(self, zones: ZoneSet) -> Preview:
+    def preview(self, zones: ZoneSet, view: str = KEPT) -> Preview:
         """By the real rules."""
-        return mask_facts.preview(self.state, zones, self._frame, self.unit)
+        return mask_facts.preview(self.state, zones, self._frame, self.unit, view)
 
-    def draft(self, zones: ZoneSet, authors: Sequence[str], reason: str) -> Document:
+    def draft(
+        self, zones: ZoneSet, authors: Sequence[str], reason: str, view: str = KEPT
+    ) -> Document:
         """By the real rules."""
         return mask_facts.draft(
             self.state,
@@ -151,6 +159,7 @@ class MemoryUnit:
             authors=authors,
             reason=reason,
             now=self._now,
+            view=view,
         )
 
     def commit_record(self, envelope: bytes, minutes: float) -> Committed:
@@ -185,10 +194,11 @@ class MemoryUnit:
         self.done.append("mqtt")
         return {"steps": [{"step": "connect", "good": True}]}
 
-    def take_reference(self) -> Document:
-        """Noted."""
+    def take_reference(self, seconds: float = 60.0) -> Document:
+        """One of this unit is taken at once."""
         self.done.append("reference")
-        return {"frames": 0}
+        self.taken = hashlib.sha256(f"view {len(self.done)}".encode()).hexdigest()
+        return {"state": "taken", "digest": self.taken}
 
     def save_calibration(self, answers: Sequence[tuple[str, str]]) -> Document:
         """Fitted, not kept."""

@@ -159,6 +159,11 @@ class Seat:
         return self._user
 
     @property
+    def is_taken(self) -> bool:
+        """Whether somebody is logged in; changes nothing, so any thread may ask."""
+        return self._user is not None and self.idle_s < IDLE_S
+
+    @property
     def idle_s(self) -> float:
         """Seconds since the last touch."""
         return self._clocks.boot_s() - self._touched_s

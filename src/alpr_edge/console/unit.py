@@ -27,6 +27,7 @@ from alpr_edge.console import mask_facts, unit_facts
 from alpr_edge.console.accounts import Accounts
 from alpr_edge.console.broker_test import reach_broker
 from alpr_edge.console.device import (
+    KEPT,
     NOT_HERE,
     Committed,
     Document,
@@ -35,12 +36,14 @@ from alpr_edge.console.device import (
     Preview,
     Still,
 )
+from alpr_edge.console.reference_taker import ReferenceTaker, load_view, none_here, taken_file
 from alpr_edge.console.view_keeper import ViewKeeper
 from alpr_edge.delivery.clocks import Clocks
 from alpr_edge.delivery.setup import mqtt_settings
 from alpr_edge.errors import AlprEdgeError, ConsoleError, ExclusionError, KeyUnusable, TrustError
 from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.projection import near_sites
+from alpr_edge.exclusion.view_reference import draw_edges
 from alpr_edge.ledger.files import CHECKPOINT
 from alpr_edge.ledger.note import parse_checkpoint, parse_note
 from alpr_edge.ledger.settings import differing
@@ -75,6 +78,7 @@ class Live:
         reads: the oldest released reads that wait, at most so many.
         view: keeps what stills are made of.
         stop: end the service.
+        reference: takes reference views; None where the configuration asks for none.
     """
 
     health: Callable[[], Document]
@@ -82,6 +86,7 @@ class Live:
     reads: Callable[[int], list[Document]]
     view: ViewKeeper
     stop: Callable[[], None]
+    reference: ReferenceTaker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,12 @@ class RealUnit:
     ) -> None:
         self._config, self._place, self._clocks = config, place, clocks
         self._tells, self._accounts, self._live = tells, accounts, live
-        self._unit = Unit(config.device.id, config.device.camera, config.exclusion.band)
+        self._unit = Unit(
+            config.device.id,
+            config.device.camera,
+            config.exclusion.band,
+            config.exclusion.reference_file is not None,
+        )
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -192,16 +202,28 @@ class RealUnit:
             f"there is no record {number}", code="console.record.unknown", hint="show history"
         )
 
-    def reference(self) -> Document:
+    def reference(self, columns: int = 0) -> Document:
         """See `DeviceAccess`."""
         path = self._config.exclusion.reference_file
-        status = self.status()
-        return {
-            "file": None if path is None else str(path),
-            "taken": path is not None and Path(path).exists(),
-            "required_by_masks": self.masks().reference,
-            "view": status.get("guards", {}).get("view"),
+        required = self.masks().reference
+        view = self.status().get("guards", {}).get("view")
+        if path is None:
+            return {"file": None, "required_by_masks": required, "view": view}
+        used, trouble = load_view(Path(path))
+        taken, _ = load_view(taken_file(Path(path)))
+        taker = None if self._live is None else self._live.reference
+        found: Document = {
+            "file": str(path),
+            "trouble": trouble,
+            "in_use": used and used.digest,
+            "required_by_masks": required,
+            "view": view,
+            "taken": taken and {"digest": taken.digest, "frames": taken.frames},
+            "taking": taker and taker.state(),
         }
+        if columns and used is not None:
+            found["edges"] = draw_edges(used, columns)
+        return found
 
     def calibration(self) -> Document:
         """See `DeviceAccess`."""
@@ -297,12 +319,14 @@ class RealUnit:
 
     # --- masks -------------------------------------------------------------------------------
 
-    def preview(self, zones: ZoneSet) -> Preview:
+    def preview(self, zones: ZoneSet, view: str = KEPT) -> Preview:
         """See `DeviceAccess`."""
         state = self._store().load().state
-        return mask_facts.preview(state, zones, self._frame(), self._unit)
+        return mask_facts.preview(state, zones, self._frame(), self._unit, view)
 
-    def draft(self, zones: ZoneSet, authors: Sequence[str], reason: str) -> Document:
+    def draft(
+        self, zones: ZoneSet, authors: Sequence[str], reason: str, view: str = KEPT
+    ) -> Document:
         """See `DeviceAccess`."""
         state = self._store().load().state
         return mask_facts.draft(
@@ -313,6 +337,7 @@ class RealUnit:
             authors=authors,
             reason=reason,
             now=self._now,
+            view=view,
         )
 
     def commit_record(self, envelope: bytes, minutes: float) -> Committed:
@@ -348,12 +373,12 @@ class RealUnit:
         """See `DeviceAccess`."""
         return reach_broker(mqtt_settings(self._config, self._place.environment))
 
-    def take_reference(self) -> Document:
+    def take_reference(self, seconds: float = 60.0) -> Document:
         """See `DeviceAccess`."""
-        raise _not_here(
-            "the reference view is taken while the service is stopped",
-            "alpr-edge reference take --config FILE",
-        )
+        taker = self._alive().reference
+        if taker is None:
+            raise none_here()
+        return taker.start(seconds)
 
     def save_calibration(self, answers: Sequence[tuple[str, str]]) -> Document:
         """See `DeviceAccess`."""

@@ -1,8 +1,9 @@
 """Edge: the picture that may leave over the console: masked, small, without moving vehicles.
 
-The pipeline offers every frame after the mask; every `EVERY_S` a small picture of it is kept, as
-`exclusion.still` makes it: plates covered, what taints in coarse blocks. A still is the median of
-the pictures, so that what moves vanishes from it.
+The pipeline offers every frame after the mask. While somebody is logged in, a small picture of
+one is kept every `EVERY_S`, as `exclusion.still` makes it: plates covered, what taints in coarse
+blocks. A still is the median of the pictures, so that what moves vanishes from it. While nobody
+is, nothing is made and nothing is kept.
 
 Rules:
 - Only frames under the masks that are in force now are used: older ones may show what is masked.
@@ -35,6 +36,8 @@ from alpr_edge.types import Image, Sighting
 
 KEPT: Final = 3
 EVERY_S: Final = 1.0
+FIRST_S: Final = 4.0
+"""Somebody who has just logged in asks before `KEPT` pictures are there."""
 WIDEST_PX: Final = 640
 UNSEEN_PX: Final = 64
 """Source: a plate is read from about 60 pixels width on (models/README.md); in a frame of 64 none
@@ -54,12 +57,21 @@ class ViewKeeper:
 
     Args:
         zones_of: the zones that the masks in force make in frames of this width and height.
+        wanted: whether somebody could ask for a still.
+        wait_s: how long who asks first waits for `KEPT` pictures.
     """
 
-    def __init__(self, zones_of: Callable[[tuple[int, int]], Zones | None]) -> None:
-        self._zones_of = zones_of
+    def __init__(
+        self,
+        zones_of: Callable[[tuple[int, int]], Zones | None],
+        wanted: Callable[[], bool] = lambda: True,
+        *,
+        wait_s: float = FIRST_S,
+    ) -> None:
+        self._zones_of, self._wait_s = zones_of, wait_s
+        self.wanted = wanted
         self._zones: Zones | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._kept: deque[_Kept] = deque(maxlen=KEPT)
         self._last_s = -EVERY_S
 
@@ -69,6 +81,11 @@ class ViewKeeper:
         Args:
             seen: the detector has looked at it.
         """
+        if not self.wanted():
+            if self._kept:
+                with self._lock:
+                    self._kept.clear()
+            return
         now_s = time.monotonic()
         if now_s - self._last_s < EVERY_S:
             return
@@ -90,6 +107,7 @@ class ViewKeeper:
         at = format_time(frame.captured_at.replace(microsecond=0))
         with self._lock:
             self._kept.append(_Kept(image, frame.mask_digest, at, seen))
+            self._lock.notify_all()
 
     def still(self, width_px: int, digest: str, *, clear_plates: bool) -> Still:
         """The view as a JPEG.
@@ -107,13 +125,18 @@ class ViewKeeper:
                 code="console.still.clear",
                 hint="reads that may leave: show reads",
             )
+
+        def found_now() -> list[_Kept]:
+            return [one for one in self._kept if one.digest == digest and digest]
+
         with self._lock:
-            found = [one for one in self._kept if one.digest == digest and digest]
+            self._lock.wait_for(lambda: len(found_now()) >= KEPT, self._wait_s)
+            found = found_now()
         if not found:
             raise ExclusionError(
                 "no frame under the masks in force has come",
                 code="exclusion.still.none",
-                hint="show status; a frame is kept once a second while the camera runs",
+                hint="show status; ask again when the camera runs",
             )
         newest = found[-1]
         alike = [one.image for one in found if one.image.shape == newest.image.shape]

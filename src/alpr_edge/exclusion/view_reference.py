@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,43 +67,80 @@ class Reference:
         return hashlib.sha256(_canonical(self)).hexdigest()
 
 
-def make_reference(frames: Iterable[MaskedFrame], zones: Zones) -> Reference:
-    """Average some frames of one view. A minute with traffic is better than one frame.
+class ReferenceMaker:
+    """Averages frames of one view as they come. A minute with traffic is better than one frame.
 
-    Args:
-        frames: masked under `zones`; each counts the same.
+    Attributes:
+        frames: how many were taken in; each counts the same.
+    """
+
+    def __init__(self, zones: Zones) -> None:
+        self._zones, self._sampler = zones, Sampler(zones)
+        self._total = np.zeros((*self._sampler.free.shape, 2), np.float64)
+        self._sharps: list[float] = []
+        self.frames = 0
+
+    def add(self, frame: MaskedFrame) -> None:
+        """Take in a frame that was masked under the same zones."""
+        glance = self._sampler.take(frame.image)
+        self._total += glance.field
+        if glance.sharpness is not None:
+            self._sharps.append(glance.sharpness)
+        self.frames += 1
+
+    def reference(self) -> Reference:
+        """What they have in common.
+
+        Raises:
+            ExclusionError: `exclusion.reference.no_frames`.
+        """
+        if not self.frames:
+            raise ExclusionError(
+                "there is no frame to take a reference from",
+                code="exclusion.reference.no_frames",
+                hint="give a picture, a video or a source that delivers frames",
+            )
+        zones, free = self._zones, self._sampler.free
+        steps = np.rint(self._total / self.frames * STEPS).astype(np.int8)
+        steps.setflags(write=False)
+        return Reference(
+            zones.width_px,
+            zones.height_px,
+            zones.digest,
+            self.frames,
+            steps,
+            detail=round(float(np.square(steps / STEPS).sum()) / max(int(free.sum()), 1), 6),
+            sharpness=round(float(np.median(self._sharps)), 4) if self._sharps else None,
+        )
+
+
+def make_reference(frames: Iterable[MaskedFrame], zones: Zones) -> Reference:
+    """A reference of some frames, masked under `zones`.
 
     Raises:
         ExclusionError: `exclusion.reference.no_frames`.
     """
-    sampler = Sampler(zones)
-    total = np.zeros((*sampler.free.shape, 2), np.float64)
-    details, sharps = [], []
-    count = 0
+    maker = ReferenceMaker(zones)
     for frame in frames:
-        glance = sampler.take(frame.image)
-        total += glance.field
-        details.append(glance.detail)
-        if glance.sharpness is not None:
-            sharps.append(glance.sharpness)
-        count += 1
-    if not count:
-        raise ExclusionError(
-            "there is no frame to take a reference from",
-            code="exclusion.reference.no_frames",
-            hint="give a picture, a video or a source that delivers frames",
-        )
-    steps = np.rint(total / count * STEPS).astype(np.int8)
-    steps.setflags(write=False)
-    return Reference(
-        zones.width_px,
-        zones.height_px,
-        zones.digest,
-        count,
-        steps,
-        detail=round(float(np.square(steps / STEPS).sum()) / max(int(sampler.free.sum()), 1), 6),
-        sharpness=round(float(np.median(sharps)), 4) if sharps else None,
-    )
+        maker.add(frame)
+    return maker.reference()
+
+
+def draw_edges(reference: Reference, columns: int = 64) -> list[str]:
+    """The edges as letters, for people: `| / - \\`, a space where there is none.
+
+    At most 64 columns, half of what is stored: what cannot be read there cannot be read here.
+    """
+    rows, wide = reference.steps.shape[:2]
+    columns = max(16, min(columns, 64, wide))
+    # A letter is about twice as high as wide.
+    lines = max(1, round(columns * rows / wide / 2))
+    field = cv2.resize(reference.field, (columns, lines), interpolation=cv2.INTER_AREA)
+    length = np.hypot(field[..., 0], field[..., 1])
+    angle = np.arctan2(field[..., 1], field[..., 0]) / 2 % np.pi
+    letters = np.array(list("|/-\\"))[np.rint(angle / (np.pi / 4)).astype(int) % 4]
+    seen = length >= 0.25 * max(float(length.max()), 1e-6)
+    return ["".join(row).rstrip() for row in np.where(seen, letters, " ")]
 
 
 def reference_json(reference: Reference) -> bytes:

@@ -43,6 +43,7 @@ class ViewState(StrEnum):
     """What is known of the view. The values are stable: health and interlock show them."""
 
     NO_REFERENCE = "no_reference"
+    REFERENCE_MISSING = "reference_missing"
     UNCHECKED = "unchecked"
     CONFIRMED = "confirmed"
     DOUBTFUL = "doubtful"
@@ -56,6 +57,7 @@ class ViewState(StrEnum):
 
 VIEW_SENTENCES = {
     ViewState.NO_REFERENCE: "no reference view is configured; a moved camera is not noticed",
+    ViewState.REFERENCE_MISSING: "the reference view that the configuration asks for is missing",
     ViewState.UNCHECKED: "the view has not been compared with the reference yet",
     ViewState.CONFIRMED: "the view is the commissioned one",
     ViewState.DOUBTFUL: "the view cannot be made out just now; what is read waits",
@@ -159,19 +161,29 @@ def judge(comparison: Comparison, margin: float) -> _Verdict:
 class ViewWatch:
     """Watches the view of one camera.
 
+    Args:
+        required: without a reference nothing is read; the frames are masked, and may be looked at
+            for a new one.
+
     Raises:
         ExclusionError: the reference is of another frame size (`exclusion.reference.size`), or so
             plain under this mask that it cannot be known again (`exclusion.reference.too_plain`).
     """
 
     def __init__(
-        self, reference: Reference | None, zones: Zones, limits: WatchLimits | None = None
+        self,
+        reference: Reference | None,
+        zones: Zones,
+        limits: WatchLimits | None = None,
+        *,
+        required: bool = False,
     ) -> None:
         self._limits = limits or WatchLimits()
         self._sampler = Sampler(zones)
         self._comparer = None if reference is None else comparer_for(reference, zones)
-        start = ViewState.NO_REFERENCE if reference is None else ViewState.UNCHECKED
-        self._state = start
+        self._state = ViewState.UNCHECKED
+        if reference is None:
+            self._state = ViewState.REFERENCE_MISSING if required else ViewState.NO_REFERENCE
         self._shift: float | None = None
         self._proven_ns: int | None = None
         self._frame_ns: int | None = None
@@ -192,7 +204,8 @@ class ViewWatch:
         """Take in a frame; most only pass the time."""
         now_ns = frame.taken_ns
         if self._comparer is None:
-            self._proven_ns = now_ns
+            if self._state is ViewState.NO_REFERENCE:
+                self._proven_ns = now_ns
             return self.report
         self._mind_the_gap(now_ns)
         if not self._looks or now_ns - self._looks[-1] >= self._limits.look_ns:

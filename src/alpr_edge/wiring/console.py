@@ -135,6 +135,8 @@ def session_maker(
 
     def make() -> Session:
         seat = Seat(accounts, clocks)
+        if live is not None:
+            live.view.wanted = lambda: seat.is_taken
 
         def greet(name: str) -> dict[str, Any]:
             last = accounts.last_login(name)

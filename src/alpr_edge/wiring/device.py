@@ -28,12 +28,13 @@ from alpr_edge.wiring.engine import Engine, device_zones
 from alpr_edge.wiring.guard import make_guard, make_mask_store, note_persons
 from alpr_edge.wiring.names import commissioned_by, configured_by
 from alpr_edge.wiring.signed_config import CITY_KEYS, SignatureCheck
+from alpr_edge.wiring.view_files import settle_reference
 
 if TYPE_CHECKING:
     from alpr_edge.capture.port import FrameSource
     from alpr_edge.config.models import DeviceConfig
     from alpr_edge.console.serial_port import ConsoleRoom
-    from alpr_edge.console.view_keeper import ViewKeeper
+    from alpr_edge.console.unit import Live
     from alpr_edge.delivery.clocks import Clocks
     from alpr_edge.delivery.courier import Courier
     from alpr_edge.delivery.event import Event, LedgerPosition
@@ -122,6 +123,7 @@ def _make_service(
     from alpr_edge.service import Service
 
     digest = config_digest(config)
+    settle_reference(config)
     engine, trouble = _engine(config)
     models = "" if engine is None else engine.model_digest
     about: dict[str, object] = {"software": SOFTWARE, "config": digest, "models": models}
@@ -234,10 +236,11 @@ def _console(
     stop: Callable[[], None],
     test_now: Callable[[], bool],
     config_file: Path | None,
-) -> tuple[ConsoleRoom, ViewKeeper] | None:
-    """The service's own console, and what keeps its stills; None without a port."""
+) -> tuple[ConsoleRoom, Live] | None:
+    """The service's own console, and what it is given; None without a port."""
     if config.console.port is None:
         return None
+    from alpr_edge.console.reference_taker import ReferenceTaker
     from alpr_edge.console.unit import Live
     from alpr_edge.console.view_keeper import ViewKeeper
     from alpr_edge.wiring.console import make_console_room, waiting_reads
@@ -246,13 +249,14 @@ def _console(
         masks = guard.masks.zones
         return None if masks is None else device_zones(config, masks, size_px)
 
-    view = ViewKeeper(zones_of)
+    view, file = ViewKeeper(zones_of), config.exclusion.reference_file
     live = Live(
         health=lambda: dict(courier.health_document()),
         test_now=test_now,
         reads=waiting_reads(courier),
         view=view,
         stop=stop,
+        reference=None if file is None else ReferenceTaker(Path(file), zones_of),
     )
     room = make_console_room(
         config,
@@ -263,14 +267,16 @@ def _console(
         live=live,
         config_file=config_file,
     )
-    return None if room is None else (room, view)
+    return None if room is None else (room, live)
 
 
-def _watched(view: ViewKeeper, observer: Observer | None) -> Observer:
-    """An observer that keeps stills, and tells the one that was there."""
+def _watched(live: Live, observer: Observer | None) -> Observer:
+    """An observer that keeps stills, takes reference views, and tells the one that was there."""
 
     def observe(result: StepResult, events: tuple[Event, ...]) -> None:
-        view.offer(result.masked, result.sightings, seen=result.guards.may_read)
+        live.view.offer(result.masked, result.sightings, seen=result.guards.may_read)
+        if live.reference is not None:
+            live.reference.offer(result.masked)
         if observer is not None:
             observer(result, events)
 
@@ -319,7 +325,12 @@ def _mask_adder(config: DeviceConfig, check: SignatureCheck) -> Callable[[bytes]
     if config.exclusion.mask_store is None or where is None:
         return None
     store = make_mask_store(config)
-    unit = Unit(config.device.id, config.device.camera, config.exclusion.band)
+    unit = Unit(
+        config.device.id,
+        config.device.camera,
+        config.exclusion.band,
+        config.exclusion.reference_file is not None,
+    )
 
     def add(data: bytes) -> str:
         now = datetime.now(UTC)

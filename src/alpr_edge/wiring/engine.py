@@ -52,6 +52,7 @@ class Engine:
     def __init__(self, config: DeviceConfig) -> None:
         self._config = config
         self.reference = load_reference(config)
+        self._asks_view = config.exclusion.reference_file is not None
         run, detector, recogniser = config.run, config.detector, config.recogniser
         self.signers: tuple[str, ...] = _signers(config)
         self.manifest = manifest_digest(_folder(detector.model))
@@ -98,7 +99,9 @@ class Engine:
                 )
             ),
             gate=Gate(zones, gate_limits(self._config), ground=ground is not None),
-            watch=ViewWatch(self.reference, zones, watch_limits(self._config)),
+            watch=ViewWatch(
+                self.reference, zones, watch_limits(self._config), required=self._asks_view
+            ),
             zones=zones,
             schedule=Schedule(every_ns=_ns(self._config.exclusion.self_test_every_s)),
             ground=ground,
@@ -127,11 +130,22 @@ def watch_limits(config: DeviceConfig) -> WatchLimits:
 def load_reference(config: DeviceConfig) -> Reference | None:
     """The device's reference view; None where the configuration asks for none.
 
+    A unit that stays and says so (`run.on_stop = "idle"`) goes on without one that is missing:
+    nothing is read (`ViewState.REFERENCE_MISSING`), and a new one can be taken.
+
     Raises:
         ExclusionError: it cannot be used; nothing may be read (N3).
     """
     path = config.exclusion.reference_file
-    return None if path is None else read_reference(path)
+    if path is None:
+        return None
+    try:
+        return read_reference(path)
+    except ExclusionError as err:
+        if config.run.on_stop == "exit":
+            raise
+        _log.error("nothing is read: %s", err.message, extra={"code": err.code})
+        return None
 
 
 def read_reference(path: str | os.PathLike[str]) -> Reference:
