@@ -1,6 +1,7 @@
 """`make evidence`: the whole exclusion battery, and a signed report of it in out/evidence.
 
-    python -m evidence [--out FOLDER] [--key PEM] [--only PART...] [--quick] [--report]
+    python -m evidence [--out FOLDER] [--key PEM] [--only PART...]
+                       [--quick] [--whole-day] [--report]
 
 It goes on where it stopped: everything is done in pieces, and a piece that was done for the same
 code and data is not done again. `--report` runs nothing and reports what has been done so far.
@@ -52,11 +53,18 @@ def main() -> int:
     parser.add_argument("--key", type=Path, help="Ed25519 private key, PEM; else one for this run")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="a fair part of the long parts")
+    parser.add_argument("--whole-day", action="store_true", help="N7: all hours at full rate too")
     parser.add_argument("--report", action="store_true", help="run nothing, report what there is")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     named = os.environ.get("ALPR_EDGE_PHOTOS")
-    plan = Plan(args.out, Path(named) if named else None, quick=args.quick, make=not args.report)
+    plan = Plan(
+        args.out,
+        Path(named) if named else None,
+        quick=args.quick,
+        make=not args.report,
+        whole_day=args.whole_day,
+    )
     began = datetime.now(UTC)
     found = []
     for name in args.only or PARTS:

@@ -9,11 +9,12 @@ test noticed.
 Does not: change defaults and constants at the top of modules and classes; those are chosen values,
 and what they are worth is measured by the street, not asserted.
 
-An own runner, not mutmut: a mutant must meet only the tests that are named for its module, forked
-from one process with all libraries loaded, or the run takes a day. mutmut was not measured. The
-quick tests come first and end the run at the first failure; properties are tried with few examples.
+An own runner (`evidence.mutant_run`), not mutmut: a mutant meets only the tests that call the
+changed function, forked from one process with all libraries loaded, or the run takes a day. mutmut
+was not measured.
 
-Results are kept in pieces: it goes on where it stopped while module and tests are the same.
+Results are kept in pieces: it goes on where it stopped while module and tests are the same. When
+they changed, the test that noticed a mutant last time is the first to be tried.
 `mutants-explained.txt` names survivors and why no test can or need tell them from the original.
 """
 
@@ -22,17 +23,14 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
-import importlib.util
-import os
-import signal
+import re
 import sys
-import time
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from evidence.pieces import ROOT, Row, code_digest, run_pieces
+from evidence import mutant_run
+from evidence.pieces import Row, Say, all_rows, code_digest, run_pieces
 
 TESTS = {
     "gate": ["test_gate.py", "test_gate_rules.py", "test_gate_stateful.py", "test_tiny_grid.py"],
@@ -46,7 +44,6 @@ TESTS = {
     "compare": ["test_compare.py"],
 }
 EXPLAINED = Path(__file__).with_name("mutants-explained.txt")
-TIMEOUT_S = 120
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -91,15 +88,13 @@ def changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         yield "break", ast.Break()
 
 
-def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
-    """(name, changed module) of everything within functions.
+def mutants(source: str) -> Iterator[tuple[str, str, ast.Module]]:
+    """(name, qualified name of the outermost function, changed module) of all within functions.
 
     The module is one and the same, and changed back when the next mutant is asked for.
     """
     tree = ast.parse(source)
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef):
-            continue
+    for qualified, function in _functions(tree.body, ""):
         for parent in ast.walk(function):
             for field, value in ast.iter_fields(parent):
                 if parent is function and field not in ("body",):
@@ -113,12 +108,22 @@ def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
                         column = getattr(child, "col_offset", 0)
                         original = ast.unparse(child)
                         _put(parent, field, i, value, changed)
-                        yield f"{place}:{column} {name}: {original[:70]}", tree
+                        yield f"{place}:{column} {name}: {original[:70]}", qualified, tree
                         _put(parent, field, i, value, child)
 
 
+def _functions(body: list[ast.stmt], within: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            yield within + node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node.body, f"{within}{node.name}.")
+
+
 def _is_annotation(parent: ast.AST, field: str) -> bool:
-    return field in ("annotation", "returns", "decorator_list") or isinstance(parent, ast.arg)
+    return field in ("annotation", "returns", "decorator_list") or isinstance(
+        parent, ast.arg | ast.arguments
+    )
 
 
 def _put(parent: ast.AST, field: str, i: int, value: object, new: ast.AST) -> None:
@@ -128,89 +133,45 @@ def _put(parent: ast.AST, field: str, i: int, value: object, new: ast.AST) -> No
         setattr(parent, field, new)
 
 
-def survives(module: str, tree: ast.Module, tests: list[str]) -> bool:
-    """Whether all tests pass against the changed module. Runs in a forked process."""
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        os.nice(5)
-        quiet = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(quiet, stream)
-        os._exit(_run(module, tree, tests))
-    deadline = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
-
-
-def _run(module: str, tree: ast.Module, tests: list[str]) -> int:
-    import pytest
-
-    name = f"alpr_edge.exclusion.{module}"
-    path = ROOT / "src" / "alpr_edge" / "exclusion" / f"{module}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    changed = importlib.util.module_from_spec(spec)
-    sys.modules[name] = changed
-    try:
-        exec(compile(ast.fix_missing_locations(tree), str(path), "exec"), changed.__dict__)
-    except Exception:  # noqa: BLE001 - a mutant that cannot be imported is noticed
-        return 1
-    package = sys.modules.get("alpr_edge.exclusion") or types.ModuleType("none")
-    setattr(package, module, changed)
-    arguments = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
-    return int(pytest.main([*arguments, *tests]))
-
-
 @cache
 def keys(module: str) -> list[str]:
     """Names of all mutants of a module."""
-    return [name for name, _ in _named(module)]
+    return [name for name, _, _ in _named(module)]
 
 
 def digest(module: str) -> str:
     """Of the module, of all that it and its tests rest on, and of this runner."""
     tests = [f"tests.exclusion.{name.removesuffix('.py')}" for name in TESTS[module]]
-    return code_digest([f"alpr_edge.exclusion.{module}", "evidence.mutants", *tests])
+    return code_digest([f"{mutant_run.PACKAGE}.{module}", "evidence.mutants", *tests])
 
 
-def tester(module: str) -> Callable[[str], Row]:
-    """What tries one mutant; refuses to begin where the tests fail without any.
+def try_all(module: str, store: Path, wanted: list[str], say: Say) -> dict[str, Row]:
+    """The rows of the mutants named; those that the store does not hold are tried.
 
     Raises:
-        RuntimeError: they do.
+        RuntimeError: the tests fail without any change.
     """
-    import cv2
-    import numpy
-    import pytest
-    from hypothesis import settings
+    kept = run_pieces(store, digest(module), wanted, None, say)
+    if len(kept) < len(wanted):
+        made = {
+            name: mutant_run.Mutant(function, mutant_run.compiled(module, tree))
+            for name, function, tree in _named(module)
+            if name in wanted
+        }
 
-    assert all((cv2, numpy, pytest))
-    settings.register_profile(
-        "mutants", max_examples=25, stateful_step_count=20, deadline=None, database=None
-    )
-    settings.load_profile("mutants")
-    os.chdir(ROOT)
-    tests = [str(ROOT / "tests" / "exclusion" / name) for name in TESTS[module]]
+        def loop(work: mutant_run.Work) -> None:
+            run_pieces(store, digest(module), wanted, work, say)
 
-    @cache
-    def sound() -> bool:
-        return survives(module, ast.parse(_text(module)), tests)
+        mutant_run.run(module, TESTS[module], made, loop, _hints(store, wanted))
+    return run_pieces(store, digest(module), wanted, None, say)
 
-    def work(key: str) -> Row:
-        if not sound():
-            raise RuntimeError(f"{module}: the tests fail without any change: {tests}")
-        # It is changed while it is looked at, and the child that tries it is a copy.
-        tree = next(tree for name, tree in _named(module) if name == key)
-        return {"alive": survives(module, tree, tests)}
 
-    return work
+def _hints(store: Path, wanted: list[str]) -> dict[str, str]:
+    """The tests that noticed mutants of the same words before, under whatever code."""
+    before = {}
+    for row in all_rows(store):
+        before[_words(str(row.get("key")))] = str(row.get("by", ""))
+    return {key: before[_words(key)] for key in wanted if _words(key) in before}
 
 
 def explained() -> dict[str, str]:
@@ -225,21 +186,25 @@ def explained() -> dict[str, str]:
 
 def explanation(known: dict[str, str], module: str, key: str) -> str:
     """Why a mutant may survive; empty where nobody said so. Lines and columns do not count."""
+    return known.get(f"{module}.{_words(key)}", "")
+
+
+def _words(key: str) -> str:
     place, _, change = key.partition(" ")
-    return known.get(f"{module}.{place.split(':')[0]} {change.split(' #')[0]}", "")
+    return f"{place.split(':')[0]} {change.split(' #')[0]}"
 
 
 def _text(module: str) -> str:
-    return (ROOT / "src" / "alpr_edge" / "exclusion" / f"{module}.py").read_text("utf-8")
+    return mutant_run.source_of(module).read_text("utf-8")
 
 
-def _named(module: str) -> Iterator[tuple[str, ast.Module]]:
+def _named(module: str) -> Iterator[tuple[str, str, ast.Module]]:
     """As `mutants`, with a number where two have the same name."""
     seen: set[str] = set()
-    for name, tree in mutants(_text(module)):
+    for name, function, tree in mutants(_text(module)):
         own = name if name not in seen else f"{name} #{len(seen)}"
         seen.add(own)
-        yield own, tree
+        yield own, function, tree
 
 
 def main() -> int:
@@ -252,18 +217,18 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=", ".join(TESTS))
     parser.add_argument("--out", type=Path, default=Path("out/evidence"))
     parser.add_argument("--part", default="0/1", help="i/n: every n-th mutant from the i-th")
-    parser.add_argument("--match", default="", help="only mutants whose name holds this")
+    parser.add_argument("--match", default="", help="only mutants whose name this regex finds")
     parser.add_argument("--list", action="store_true", help="only count them")
     args = parser.parse_args()
     part, of = (int(x) for x in args.part.split("/"))
     known, unclear = explained(), 0
     for module in args.modules or list(TESTS):
-        wanted = [key for key in keys(module)[part::of] if args.match in key]
+        wanted = [key for key in keys(module)[part::of] if re.search(args.match, key)]
         if args.list:
             print(f"{module}: {len(wanted)} mutants")
             continue
         store = args.out.absolute() / f"mutants-{module}.jsonl"
-        rows = run_pieces(store, digest(module), wanted, tester(module), print)
+        rows = try_all(module, store, wanted, print)
         alive = [key for key, row in rows.items() if row["alive"]]
         for key in alive:
             reason = explanation(known, module, key)

@@ -15,7 +15,7 @@ import ast
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def run_pieces(
                 "took_s": round(time.monotonic() - at, 3),
                 "cpu_s": round(time.process_time() - cpu, 3),
             }
-            known[key] = row = {"digest": digest, "key": key, **row, **spent}
+            known[key] = row = {"digest": digest, "key": key, **spent, **row}
             lines.write("\n" + json.dumps(row))
             lines.flush()
             now = time.monotonic()
@@ -66,17 +66,21 @@ def run_pieces(
 
 def stored(store: Path, digest: str) -> dict[str, Row]:
     """What a store holds under a digest."""
-    found: dict[str, Row] = {}
+    rows = all_rows(store)
+    return {str(row["key"]): row for row in rows if row.get("digest") == digest and "key" in row}
+
+
+def all_rows(store: Path) -> Iterator[Row]:
+    """What a store holds under any digest, the oldest first."""
     if not store.is_file():
-        return found
+        return
     for line in store.read_text("utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
         except ValueError:
             continue
-        if isinstance(row, dict) and row.get("digest") == digest and "key" in row:
-            found[str(row["key"])] = row
-    return found
+        if isinstance(row, dict):
+            yield row
 
 
 def seconds(rows: Mapping[str, Row]) -> float:

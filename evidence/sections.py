@@ -29,12 +29,14 @@ class Plan:
         photos: the folder with the real photos, if there is one.
         quick: a fair part of each long part.
         make: False runs nothing.
+        whole_day: all 24 hours of N7 at the watch's own rate.
     """
 
     out: Path
     photos: Path | None
     quick: bool = False
     make: bool = True
+    whole_day: bool = False
 
     def say(self, text: str) -> None:
         """A line of progress."""
@@ -203,14 +205,19 @@ def grid(plan: Plan) -> Section:
     work = piece if plan.make else None
     rows = run_pieces(plan.out / "grid.jsonl", digest, keys, work, plan.say)
     whole = _summed({k: r[k] for k in tiny_grid.Found.__dataclass_fields__} for r in rows.values())
-    bad = {k: whole[k] for k in ("leaks", "added", "wrong_switches")}
+    bad = {k: whole[k] for k in ("leaks", "added", "wrong_switches", "unlike")}
     section = Section(
         "N4: every way on a grid of 5×5 cells, 4 steps, 1 and 2 vehicles",
         f"{whole['cases']} cases, {whole['touching']} ways that touch, {whole['released']} reads "
         f"released; {bad['leaks']} leaks, {bad['added']} reads added by a larger zone, "
         f"{bad['wrong_switches']} leaks by a switched track",
         not any(bad.values()),
-        ["Cases that are the same by mirroring or by exchange of the vehicles are driven once."],
+        [
+            "Cases that are the same by mirroring or by exchange of the vehicles are driven once.",
+            "The gate looks up what it found before for the same places and motion; "
+            f"{whole['again']} cases were driven by the plain gate too, and {bad['unlike']} ended "
+            "otherwise.",
+        ],
     )
     return _measured(section, rows, len(keys), digest)
 
@@ -256,13 +263,14 @@ def view(plan: Plan) -> Section:
     """N7."""
     files = [] if plan.photos is None else view_battery.photo_files(plan.photos)
     digest = code_digest(["evidence.view_battery"], files)
-    keys = view_battery.keys(plan.photos, 24 if plan.quick else view_battery.DAY_PIECES)
+    most = view_battery.WHOLE_DAY if plan.whole_day else view_battery.DAY_PIECES
+    keys = view_battery.keys(plan.photos, 6 if plan.quick else most)
     work = (lambda key: view_battery.piece(key, plan.photos)) if plan.make else None
     rows = run_pieces(plan.out / "view.jsonl", digest, keys, work, plan.say)
     by: dict[str, dict[str, Row]] = {}
     for key, row in rows.items():
         by.setdefault(key.partition(" ")[0], {})[key] = row
-    day, shifts = by.get("day", {}), by.get("shift", {})
+    day, shifts = {**by.get("lapse", {}), **by.get("day", {})}, by.get("shift", {})
     done_to_it = by.get("sabotage", {})
     stops = {k: r for k, r in day.items() if r["stops"]}
     late = [k for k, r in shifts.items() if r["told_s"] is None or r["told_s"] > 5]
@@ -272,14 +280,18 @@ def view(plan: Plan) -> Section:
     section = Section(
         "N7: a camera that moved stops, changing light does not",
         f"{len(shifts) - len(late)} of {len(shifts)} shifts were told within 5 s; reading stopped "
-        f"at {sum(r['stops'] for r in day.values())} of {sum(r['glances'] for r in day.values())} "
-        f"glances, two a second, of a day's light; {len(done_to_it) - len(missed)} of "
+        f"at {_stopped(by, 'lapse')} glances, one every 6 s, of {len(by.get('lapse', {}))} hours "
+        f"of changing light, and at {_stopped(by, 'day')} glances, two a second, of "
+        f"{len(by.get('day', {})) / 6:.1f} of these hours; {len(done_to_it) - len(missed)} of "
         f"{len(done_to_it)} kinds of sabotage were told; {len(photos) - len(wrong)} of "
         f"{len(photos)} real scenes gave no false stop and no missed move",
         not (stops or late or missed),
         [
             f"Shifts: {_slowest(shifts)}. Sabotage: {_slowest(done_to_it)}; a frozen picture takes "
             "ten seconds by design.",
+            "The longest doubt by light was "
+            f"{max((r['longest_doubt_s'] for r in day.values()), default=0):g} s; reading stops "
+            "after 120 s.",
             f"Stopped by light: {', '.join(stops) or 'none'}. Late: {', '.join(late) or 'none'}. "
             f"Sabotage not told: {', '.join(missed) or 'none'}.",
             _photo_note(by),
@@ -293,6 +305,11 @@ def view(plan: Plan) -> Section:
     head = ("hour, half dirty lens with high beams", "stopped", "glances", "longest doubt, s")
     section.tables.append((head, lens))
     return _measured(section, rows, len(keys), digest)
+
+
+def _stopped(by: dict[str, dict[str, Row]], kind: str) -> str:
+    rows = by.get(kind, {}).values()
+    return f"{sum(r['stops'] for r in rows)} of {sum(r['glances'] for r in rows)}"
 
 
 def _slowest(rows: dict[str, Row]) -> str:
@@ -324,9 +341,11 @@ def mutants(plan: Plan) -> Section:
     wanted, table, open_ones = 0, [], []
     explained = mutation.explained()
     for name in names:
-        work = mutation.tester(name) if plan.make else None
-        keys, digest = mutation.keys(name), mutation.digest(name)
-        found = run_pieces(plan.out / f"mutants-{name}.jsonl", digest, keys, work, plan.say)
+        keys, store = mutation.keys(name), plan.out / f"mutants-{name}.jsonl"
+        if plan.make:
+            found = mutation.try_all(name, store, keys, plan.say)
+        else:
+            found = run_pieces(store, mutation.digest(name), keys, None, plan.say)
         alive = [key for key, row in found.items() if row["alive"]]
         unclear = [key for key in alive if not mutation.explanation(explained, name, key)]
         table.append((name, len(keys), len(found), len(found) - len(alive), len(alive)))

@@ -1,13 +1,19 @@
 """N7 in full: a whole simulated day at the watch's own rate, moves, sabotage, and real scenes.
 
-Does: gives the watch two glances a second for 24 hours (night, dusk, day, fog, rain, traffic with
-headlights), a dirty lens with passing high beams, shifts at every third hour, every kind of
-sabotage; and, with photos, real scenes as static views in other light and under known homographies.
+Does: gives the watch 24 hours (night, dusk, day, fog, rain, traffic with headlights), a dirty lens
+with passing high beams, shifts at every third hour, every kind of sabotage; and, with photos, real
+scenes as static views in other light and under known homographies.
 Does not: tune anything; thresholds were chosen on the simulated day, before these runs.
 
-Rules: a piece depends on its key alone. Ten minutes of the day begin two and a half minutes early,
-so that a doubt from before goes on in them. The pieces are in such an order that the first 24 are
-one of every hour: a shorter run sees the whole day's light, at the watch's own rate.
+Rules: a piece depends on its key alone. The day is seen twice:
+
+- *lapse*: all of it, twelve times as fast. Two glances a second of the watch's time, so traffic and
+  noise come at their own rate, and the light of 6 s later at each. Light and weather of this day
+  blend over an hour and more, so nothing of them lies between two such glances. What would be
+  easier so is made as hard: a view may stay unconfirmed for a twelfth of the time (`doubt_ns`), so
+  that a doubt that would stop a unit stops here; and a real change of light is never so fast.
+- *day*: ten minutes of every hour (of every tenth of minutes, with the whole day) at the watch's
+  own rate. They begin two and a half minutes early, so that a doubt from before goes on in them.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ import numpy as np
 from alpr_edge.errors import ExclusionError
 from alpr_edge.exclusion.mask import MaskedFrame, Masker
 from alpr_edge.exclusion.view_reference import Reference, make_reference
-from alpr_edge.exclusion.view_watch import ViewState, ViewWatch
+from alpr_edge.exclusion.view_watch import ViewState, ViewWatch, WatchLimits
 from alpr_edge.exclusion.zones import Zones, make_zones
 from alpr_edge.simulator.day import Day, DayConfig
 from alpr_edge.simulator.scene import mask_polygons
@@ -39,7 +45,12 @@ _LEAD = 300
 """Glances before a piece of the day: longer than the longest doubt (120 s)."""
 _PIECE = 1200
 """Glances of ten minutes."""
-DAY_PIECES = 144
+DAY_PIECES, WHOLE_DAY = 24, 144
+LAPSE = 12
+_HOUR = 3600 * 2 // LAPSE
+"""Glances of an hour in lapse."""
+_LAPSE_LEAD = 60
+"""Glances before it: longer than the longest doubt there (10 s)."""
 _NOON = 11.0
 WITHIN = 10
 """Glances in five seconds."""
@@ -82,9 +93,11 @@ class View:
             now, taken_ns = datetime(2026, 1, 1, tzinfo=UTC), int(number * STEP_S * 1e9)
             yield self._masker.apply(Frame(image, "battery", number, now, taken_ns))
 
-    def states(self, reference: Reference, images: Iterable[Image]) -> list[tuple[ViewState, bool]]:
+    def states(
+        self, reference: Reference, images: Iterable[Image], limits: WatchLimits | None = None
+    ) -> list[tuple[ViewState, bool]]:
         """State and permission to read after each frame."""
-        watch = ViewWatch(reference, self.zones)
+        watch = ViewWatch(reference, self.zones, limits)
         reports = [watch.step(frame) for frame in self.masked(images)]
         return [(report.state, report.may_read) for report in reports]
 
@@ -104,10 +117,11 @@ def _elsewhere(name: str) -> Day:
 
 
 def keys(photos: Path | None, day_pieces: int = DAY_PIECES) -> list[str]:
-    """Every piece; of the day's the first `day_pieces`."""
+    """Every piece; of the day at the watch's own rate the first `day_pieces`."""
     # One of each hour, then another of each: over the hours all tens of minutes occur.
     order = [6 * h + (h + turn) % 6 for turn in range(6) for h in range(24)]
-    found = [f"day {n}" for n in order[:day_pieces]]
+    found = [f"lapse {n}" for n in range(24)]
+    found += [f"day {n}" for n in order[:day_pieces]]
     found += [f"lens {h:g}" for h in SHIFT_HOURS]
     found += [f"shift {h:g} {name}" for h in SHIFT_HOURS for name in SHIFTS]
     found += [f"sabotage {h:g} {name}" for h in SABOTAGE_HOURS for name in SABOTAGE]
@@ -128,6 +142,8 @@ def photo_files(photos: Path) -> list[Path]:
 def piece(key: str, photos: Path | None) -> Row:
     """One piece's counts."""
     kind, _, rest = key.partition(" ")
+    if kind == "lapse":
+        return hour(int(rest))
     if kind == "day":
         return ten_minutes(int(rest))
     if kind == "lens":
@@ -151,6 +167,16 @@ def ten_minutes(number: int) -> Row:
     return _without_a_stop(states, lead or 2, first * STEP_S / 3600)
 
 
+def hour(number: int) -> Row:
+    """An hour of the day, twelve times as fast, and the minutes before it."""
+    day, view, reference = _day()
+    first, lead = number * _HOUR, _LAPSE_LEAD if number else 0
+    frames = (day.frame(n * STEP_S * LAPSE / 3600, n) for n in range(first - lead, first + _HOUR))
+    limits = WatchLimits(doubt_ns=WatchLimits().doubt_ns // LAPSE)
+    states = view.states(reference, frames, limits)
+    return _without_a_stop(states, lead or 2, number, STEP_S * LAPSE)
+
+
 def lens(at: float) -> Row:
     """Two minutes through a half dirty lens, with high beams that pass every ten seconds."""
     day, view, reference = _day()
@@ -167,9 +193,11 @@ def lens(at: float) -> Row:
     return _without_a_stop(view.states(reference, (seen(n) for n in range(252))), 12, at)
 
 
-def _without_a_stop(states: list[tuple[ViewState, bool]], skip: int, at: float) -> Row:
+def _without_a_stop(
+    states: list[tuple[ViewState, bool]], skip: int, at: float, step_s: float = STEP_S
+) -> Row:
     counted = states[skip:]
-    stops = [round(at + n * STEP_S / 3600, 4) for n, (_, reads) in enumerate(counted) if not reads]
+    stops = [round(at + n * step_s / 3600, 4) for n, (_, reads) in enumerate(counted) if not reads]
     longest = run = 0
     for state, _ in counted:
         run = run + 1 if state is ViewState.DOUBTFUL else 0
@@ -179,7 +207,7 @@ def _without_a_stop(states: list[tuple[ViewState, bool]], skip: int, at: float) 
         "stops": len(stops),
         "first_stop_h": stops[0] if stops else None,
         "states": dict(Counter(state.value for state, _ in counted)),
-        "longest_doubt_s": longest * STEP_S,
+        "longest_doubt_s": longest * step_s,
     }
 
 

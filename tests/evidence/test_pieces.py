@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from evidence import mutants
 from evidence.pieces import ROOT, closure, code_digest, run_pieces, stored
 
 
@@ -55,11 +54,3 @@ def test_the_digest_covers_what_is_imported_and_no_more(tmp_path: Path) -> None:
     assert before == code_digest(["evidence.mix"], [photo])
     photo.write_bytes(b"2")
     assert code_digest(["evidence.mix"], [photo]) != before
-
-
-def test_every_explained_mutant_exists_and_has_a_reason() -> None:
-    for name, reason in mutants.explained().items():
-        module = name.partition(".")[0]
-        known = {name: reason}
-        assert len(reason) > 20, name
-        assert any(mutants.explanation(known, module, key) for key in mutants.keys(module)), name

@@ -17,6 +17,8 @@ def test_every_pair_on_three_by_three():
     assert found.leaks == []
     assert found.added == []
     assert found.wrong_switches == []
+    assert found.again > 10, "some are driven by the plain gate too"
+    assert found.unlike == []
 
 
 def test_every_single_way_on_five_by_five():
