@@ -282,6 +282,36 @@ def test_a_file_goes_in_and_comes_out(bench: Bench) -> None:
     assert bench.ask(Command.LIST, {})["push"] == ["masks", "register", "config", "update"]
 
 
+def test_a_ledger_that_grew_meanwhile_is_gone_on_with(bench: Bench) -> None:
+    bench.login("anna")
+    bench.unit.parcels[Parcel.LOG] = b"as it was" * 100
+    asked = {"what": "log", "reason": "yearly audit"}
+    offer = bench.ask(Command.OPEN, asked)
+    assert bench.unit.moved == [(Parcel.LOG, "anna", "yearly audit")]
+    bench.end.reset()
+    bench.unit.parcels[Parcel.LOG] = b"with one entry more" * 100
+    # Somebody else gets what is there now, and so does anna with the digest of something else.
+    bench.login("sam")
+    other = bench.ask(Command.OPEN, asked | {"sha256": offer["sha256"]})
+    assert other["sha256"] != offer["sha256"]
+    bench.end.reset()
+    bench.unit.parcels[Parcel.LOG] = b"as it was" * 100
+    bench.login("anna")
+    offer = bench.ask(Command.OPEN, asked)
+    bench.end.reset()
+    bench.unit.parcels[Parcel.LOG] = b"with two entries more" * 100
+    bench.login("anna")
+    again = bench.ask(Command.OPEN, asked | {"sha256": offer["sha256"]})
+    assert again["sha256"] == offer["sha256"]
+    assert bench.ask(Command.READ, {"id": again["id"], "at": 0, "length": 9}) == {}
+    assert bench.blob == b"as it was"
+    # Whoever leaves in order leaves nothing behind.
+    bench.ask(Command.BYE, {})
+    bench.login("anna")
+    new = bench.ask(Command.OPEN, asked | {"sha256": offer["sha256"]})
+    assert new["sha256"] != offer["sha256"]
+
+
 def test_large_arguments_and_answers_go_in_pieces(bench: Bench) -> None:
     commit_first(bench)
     bench.login("anna")

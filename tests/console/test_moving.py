@@ -82,7 +82,8 @@ def test_a_picture_goes_out_and_the_door_stays_open_meanwhile(terminal: Terminal
 
 
 def test_a_file_comes_in_with_its_signature(terminal: Terminal) -> None:
-    terminal.type("receive config")
+    assert "console.reason" in terminal.type("receive config\nshort")
+    terminal.type("receive config\nanother broker")
     assert "device.toml.sig" in drive(terminal, Sender(b"[device]\n"))
     out = drive(terminal, Sender(b'{"signatures": []}'))
     assert terminal.unit.parcels[Parcel.CONFIG] == b"[device]\n"
@@ -92,11 +93,13 @@ def test_a_file_comes_in_with_its_signature(terminal: Terminal) -> None:
 
 def test_a_file_that_is_no_text_comes_by_its_length(terminal: Terminal) -> None:
     data = bytes(range(256)) * 3 + b"\x1a\x1a"
-    terminal.type(f"receive update size {len(data)}")
-    assert "bytes: 770" in drive(terminal, Sender(data))
+    terminal.type(f"receive update size {len(data)}\nnew software")
+    assert "update.bundle.sig" in drive(terminal, Sender(data))
+    assert "bytes: 770" in drive(terminal, Sender(b'{"signatures": []}'))
+    assert terminal.unit.moved == [(Parcel.UPDATE, "anna", "new software")]
     assert terminal.unit.parcels[Parcel.UPDATE] == data
     for wrong in (len(data) - 3, 2000):
-        terminal.type(f"receive update size {wrong}")
+        terminal.type(f"receive update size {wrong}\nnew software")
         assert "console.transfer" in drive(terminal, Sender(data))
 
 

@@ -267,6 +267,7 @@ def test_a_configuration_is_pasted_with_its_signature(terminal: Terminal) -> Non
     terminal.log_in("anna")
     lines = base64.encodebytes(b"[device]\n" * 40).decode().strip()
     out = terminal.type(f"load configuration\n{lines}\n\n{base64.b64encode(b'sig').decode()}\n")
+    out += terminal.type("a new broker")
     assert "bytes: 360" in out
     assert terminal.unit.parcels[Parcel.CONFIG].startswith(b"[device]")
     assert "console.paste" in terminal.type("load configuration\n\n")

@@ -61,7 +61,7 @@ def test_what_needs_the_service_says_so_without_it(tmp_path: Path) -> None:
     asked = {"clear_plates": False, "reason": "", "who": "anna"}
     assert code_of(unit.still, 640, **asked) == "exclusion.still.none"
     assert code_of(unit.pull, Parcel.MASKS) == NOT_HERE
-    assert code_of(unit.push, Parcel.UPDATE, b"x") == NOT_HERE
+    assert code_of(unit.push, Parcel.UPDATE, b"x") == "console.reason"
     assert unit.pull(Parcel.CONFIG) == (tmp_path / "device.toml").read_bytes()
     (tmp_path / "status.json").write_text('{"told_boot_s": "x"}')
     assert unit.status()["running"] is False
@@ -116,14 +116,15 @@ def test_a_configuration_is_taken_only_from_the_city(tmp_path: Path) -> None:
     before = files.config.read_bytes()
     other = before.replace(b"Elm Street", b"Oak Street")
     good = sign_file(DocumentType.CONFIG, other, CITY, number=2)
-    assert code_of(unit.push, Parcel.CONFIG, other) == "console.push.unsigned"
-    assert code_of(unit.push, Parcel.CONFIG, other + b"#", good) == "trust.file.changed"
-    assert code_of(unit.push, Parcel.CONFIG, b"[device", good) == "config.syntax"
+    by = {"who": "anna", "reason": "another street"}
+    assert code_of(unit.push, Parcel.CONFIG, other, **by) == "console.push.unsigned"
+    assert code_of(unit.push, Parcel.CONFIG, other + b"#", good, **by) == "trust.file.changed"
+    assert code_of(unit.push, Parcel.CONFIG, b"[device", good, **by) == "config.syntax"
     stranger = other.replace(b'"unit-1"', b'"unit-2"')
     signed = sign_file(DocumentType.CONFIG, stranger, CITY, number=2)
-    assert code_of(unit.push, Parcel.CONFIG, stranger, signed) == "console.push.other_unit"
+    assert code_of(unit.push, Parcel.CONFIG, stranger, signed, **by) == "console.push.other_unit"
     assert files.config.read_bytes() == before
-    assert unit.push(Parcel.CONFIG, other, good)["number"] == 2
+    assert unit.push(Parcel.CONFIG, other, good, **by)["number"] == 2
     assert load(files.config).device.site == "Oak Street"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 import sys
@@ -11,10 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from street_process import LOG, PASSWORD, StreetProcess, street_process
 
 from alpr_edge.host.cli import main
-from alpr_edge.host.shell import colour
+from alpr_edge.host.colours import Colours, colour
+from alpr_edge.host.moving import Left
+from alpr_edge.host.transcript import Transcript
 from alpr_edge.simulator.serial_line import SerialLine
 
 pytestmark = pytest.mark.timeout(240)
@@ -41,15 +46,17 @@ def run(line: SerialLine, *args: str, keys: str) -> subprocess.CompletedProcess[
 
 def test_a_file_comes_and_one_goes(line: SerialLine, unit: StreetProcess, tmp_path: Path) -> None:
     out = tmp_path / "ledger"
-    keys = f"{PASSWORD}\n{unit.code('anna')}\n"
+    # Without --reason it is asked for first; a break later does not ask again.
+    keys = f"yearly audit\n{PASSWORD}\n{unit.code('anna')}\n"
     done = run(line, "pull", "log", "--user", "anna", "--out", str(out), keys=keys)
     assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
     assert out.read_bytes() == LOG
+    assert out.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in tmp_path.iterdir()] == ["ledger"]
     config = tmp_path / "device.toml"
     config.write_bytes(b"x = 1\n" * 50)
     keys = f"anna\n{PASSWORD}\n{unit.code('anna')}\n"
-    done = run(line, "push", "config", str(config), keys=keys)
+    done = run(line, "push", "config", str(config), "--reason", "new broker", keys=keys)
     assert (done.returncode, done.stdout) == (0, "taken: bytes 300\n"), done.stderr
 
 
@@ -63,7 +70,8 @@ def test_what_the_unit_refuses_ends_with_three(
     assert done.returncode == 3
     assert "[trust." in done.stderr
     keys = f"{PASSWORD}\n{unit.code('vera')}\n"
-    done = run(line, "pull", "log", "--user", "vera", "--out", str(tmp_path / "log"), keys=keys)
+    pull = ("pull", "log", "--user", "vera", "--out", str(tmp_path / "log"))
+    done = run(line, *pull, "--reason", "because I may not", keys=keys)
     assert done.returncode == 3
     assert "console.not_allowed" in done.stderr
 
@@ -77,13 +85,12 @@ def test_half_a_file_is_gone_on_with(line: SerialLine, unit: StreetProcess, tmp_
     (tmp_path / "ledger.part").write_bytes(b"X" + LOG[1:5000])
     note = tmp_path / "ledger.part.json"
     note.write_text(json.dumps({"sha256": hashlib.sha256(LOG).hexdigest()}))
-    keys = f"{PASSWORD}\n{unit.code('anna')}\n"
-    done = run(line, "pull", "log", "--user", "anna", "--out", str(out), keys=keys)
+    pull = ("pull", "log", "--user", "anna", "--out", str(out), "--reason", "yearly audit")
+    done = run(line, *pull, keys=f"{PASSWORD}\n{unit.code('anna')}\n")
     assert done.returncode == 1
     assert "host.file.damaged" in done.stderr
     assert not note.exists()
-    keys = f"{PASSWORD}\n{unit.code('anna')}\n"
-    done = run(line, "pull", "log", "--user", "anna", "--out", str(out), keys=keys)
+    done = run(line, *pull, keys=f"{PASSWORD}\n{unit.code('anna')}\n")
     assert done.returncode == 0
     assert out.read_bytes() == LOG
 
@@ -102,7 +109,7 @@ def test_the_shell_on_a_terminal(line: SerialLine, unit: StreetProcess, tmp_path
         while text.encode() not in shown:
             assert time.monotonic() < deadline, shown[-2000:]
             if select.select([master], [], [], 0.2)[0]:
-                shown += os.read(master, 4096)
+                shown = re.sub(rb"\x1b\[[?0-9;]*[A-Za-z]", b"", shown + os.read(master, 4096))
         shown = shown[shown.index(text.encode()) + len(text) :]
 
     environment = {**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
@@ -129,7 +136,9 @@ def test_the_shell_on_a_terminal(line: SerialLine, unit: StreetProcess, tmp_path
         until("premises")
         os.write(master, b"\x1d")
         until("laptop>")
-        os.write(master, f"pull log {tmp_path / 'log'}\r".encode())
+        os.write(master, f"pull log {tmp_path / 'a log'}\r".encode())
+        until("reason")
+        os.write(master, b"yearly audit\r")
         until(f"{len(LOG)} bytes")
         os.write(master, b"\x1d")
         until("laptop>")
@@ -140,12 +149,14 @@ def test_the_shell_on_a_terminal(line: SerialLine, unit: StreetProcess, tmp_path
         program.wait()
         os.close(master)
         os.close(slave)
-    assert (tmp_path / "log").read_bytes() == LOG
+    assert (tmp_path / "a log").read_bytes() == LOG
     kept = transcript.read_text()
     for text in ("login: anna", "anna, technician", "alpr-edge> sh", "premises"):
         assert text in kept
     assert PASSWORD not in kept
     assert "\x1b[3" not in kept
+    assert f"pull log {tmp_path / 'a log'}" in kept
+    assert transcript.stat().st_mode & 0o777 == 0o600
 
 
 def test_colours_change_nothing_but_colour() -> None:
@@ -154,8 +165,103 @@ def test_colours_change_nothing_but_colour() -> None:
     assert b"\x1b[31m[console.command.unknown]\x1b[0m" in shown
 
 
+SAID = (
+    b"alpr-edge> show status\r\nphase: reading\r\n[console.x.y] refused\r\nin force\r\nalpr-edge# "
+)
+
+
+@given(st.lists(st.integers(1, 12), max_size=60))
+@settings(deadline=None)
+def test_colours_do_not_hang_on_how_a_slow_line_cuts_the_text(cuts: list[int]) -> None:
+    colours, out, at = Colours(), b"", 0
+    for length in cuts:
+        out += colours.feed(SAID[at : at + length])
+        at += length
+    out += colours.feed(SAID[at:]) + colours.flush()
+    assert out == colour(SAID)
+    assert re.sub(rb"\x1b\[[0-9;]*m", b"", out) == SAID
+
+
+@given(st.binary(max_size=80), st.integers(0, 80))
+@settings(deadline=None)
+def test_colours_lose_nothing(data: bytes, cut: int) -> None:
+    colours = Colours()
+    out = colours.feed(data[:cut]) + colours.feed(data[cut:]) + colours.flush()
+    assert re.sub(rb"\x1b\[(?:1;3[56]|3[123]|0)m", b"", out) == re.sub(
+        rb"\x1b\[(?:1;3[56]|3[123]|0)m", b"", data
+    )
+
+
+def test_a_transcript_holds_no_secret_and_no_plate(tmp_path: Path) -> None:
+    path = tmp_path / "visit.log"
+    path.write_text("an older visit\n")
+    path.chmod(0o644)
+    transcript = Transcript(path, "port at 9600 baud")
+    said = (
+        "First-boot secret of this unit: k7dm-2xqv\r\n"
+        "Second factor: scan this with an authenticator app (Ctrl-C and again: a new one).\r\n"
+        "##  ##\r\nor type it in: JBSWY3DPEHPK3PXP\r\n\r\n"
+        "Recovery codes, each good once\r\n  abcd-efgh\r\n\r\n"
+        "code that the app shows now: 123456\r\n"
+        "password of ben for the first login: hxr4-m2pk\r\n"
+        "2026-11-24T06:10:00Z  7ABC123  0.97\r\n"
+        '{"captured_at": "2026-11-24T06:10:00Z", "plate": "7ABC123", "confidence": 0.97}\r\n'
+        "phase: reading\r\nalpr-edge> "
+    )
+    for byte in said.encode():
+        transcript.write(bytes((byte,)))
+    transcript.close()
+    kept = path.read_text()
+    for secret in ("k7dm", "JBSW", "abcd-", "##", "hxr4", "7ABC123"):
+        assert secret not in kept
+    for text in (
+        "an older visit",
+        "9600 baud",
+        "first login: [not kept]",
+        "phase: reading",
+        "0.97",
+    ):
+        assert text in kept
+    assert kept.endswith("alpr-edge> \n")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_time_left_begins_with_the_lines_rate_and_learns() -> None:
+    now = [0.0]
+    left = Left(9600, lambda: now[0])
+    assert 40 < left.seconds(0, 32_000) < 60
+    now[0] = 10.0
+    assert left.seconds(8_000, 32_000) == pytest.approx(30.0)
+    assert left.words(8_000, 32_000) == "7 of 32 KiB, 30 s left"
+    # What was there after a break took no time.
+    again = Left(9600, lambda: now[0])
+    assert again.seconds(16_000, 32_000) < 30
+    now[0] = 20.0
+    assert again.seconds(24_000, 32_000) == pytest.approx(10.0)
+    assert left.words(9_000, 3_200_000).endswith("min left")
+
+
+def test_a_transcript_that_cannot_be_written_is_said(
+    line: SerialLine, unit: StreetProcess, tmp_path: Path
+) -> None:
+    done = run(line, "shell", "--transcript", str(tmp_path / "no" / "visit.log"), keys="")
+    assert done.returncode == 1
+    assert "host.file.unwritable" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_masked_picture_is_fetched_as_a_file(
+    line: SerialLine, unit: StreetProcess, tmp_path: Path
+) -> None:
+    out = tmp_path / "pole 7.jpg"
+    keys = f"{PASSWORD}\n{unit.code('anna')}\n"
+    done = run(line, "pull", "still", "--user", "anna", "--out", str(out), keys=keys)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes().startswith(b"\xff\xd8")
+
+
 def test_a_port_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["pull", "log", "--port", "/nonexistent"]) == 1
+    assert main(["pull", "config", "--port", "/nonexistent"]) == 1
     assert "host.port.unusable" in capsys.readouterr().err
 
 

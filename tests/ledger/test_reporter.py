@@ -90,6 +90,7 @@ def tell_everything(tells: Tells) -> None:
     tells.shown(ASKED, 3, EVENT, EVENT)
     tells.exported(ASKED, 3, EVENT, EVENT)
     tells.reported("report", "anna")
+    tells.file_moved("refused", "register", DIGEST, By("anna"), code="trust.rollback")
     tells.mask_changed(MasksChanged(DIGEST, DIGEST[::-1]), By("anna", "ben", "new driveway"))
     tells.config_changed(DIGEST, DIGEST[::-1], By("city"), settings=("mqtt.host",))
     tells.commissioned(DIGEST, DIGEST, By("anna"))
@@ -105,7 +106,7 @@ def tell_everything(tells: Tells) -> None:
 def test_while_the_service_is_down_the_ledger_is_visited(unit: Unit) -> None:
     tell_everything(unit.reporter)
     bodies = unit.bodies()
-    assert sum(isinstance(b, Visit) for b in bodies) == 17
+    assert sum(isinstance(b, Visit) for b in bodies) == 18
     assert {type(b) for b in bodies} - {Visit} == set(MAY_TELL) - {Trigger, StartFailed}
     shown = next(b for b in bodies if isinstance(b, Access))
     assert shown.purpose == "stolen vehicle [withheld]"

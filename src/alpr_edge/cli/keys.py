@@ -12,6 +12,7 @@ examples:
   alpr-edge keys new --out anna.key
   alpr-edge keys persons --number 1 --key city.key --out persons.json \\
       --person "Anna:technician:ed25519:…" --person "Ben:supervisor:ed25519:…"
+  alpr-edge keys sign-update alpr_edge.whl --number 3 --key city.key
   alpr-edge keys device --config device.toml                       the unit's own public key
 
 Private keys never leave the file that they are in. The city's public keys go, one a line and oldest
@@ -51,6 +52,16 @@ def register(commands: Any) -> None:
     persons.add_argument("--out", type=Path, required=True, metavar="FILE")
     add_key(persons)
     persons.set_defaults(call=_persons)
+    update = actions.add_parser(
+        "sign-update",
+        help="sign a file with other software as the city",
+        description="Write FILE.sig beside the file. The number never goes back on a unit.",
+        epilog="example: alpr-edge keys sign-update alpr_edge.whl --number 3 --key city.key",
+    )
+    update.add_argument("file", type=Path, metavar="FILE")
+    update.add_argument("--number", type=int, required=True, help="higher than the last one's")
+    add_key(update)
+    update.set_defaults(call=_sign_update)
     device = actions.add_parser(
         "device",
         help="the unit's own public key, made if there is none",
@@ -145,6 +156,32 @@ def _persons(args: argparse.Namespace) -> int:
     parse_persons(payload, [key.public])
     write(args.out, sign(DocumentType.PERSONS, payload, key))
     print(f"{args.out}: {len(entries)} persons, number {args.number}")
+    return 0
+
+
+def _sign_update(args: argparse.Namespace) -> int:
+    """Sign a file.
+
+    Raises:
+        ConfigError: it cannot be read (`cli.input`), or the number is none.
+        KeyUnusable: the key cannot be used.
+    """
+    from alpr_edge.errors import ConfigError
+    from alpr_edge.trust.documents import DocumentType
+    from alpr_edge.trust.envelope import sign_file
+
+    if args.number < 1:
+        raise ConfigError("the number must be 1 or more", code="config.signature_number")
+    try:
+        content = args.file.read_bytes()
+    except OSError as err:
+        raise ConfigError(
+            f"{args.file} cannot be read: {err.strerror}", code="cli.input", hint="check the name"
+        ) from err
+    data = sign_file(DocumentType.UPDATE, content, signing_key(args), number=args.number)
+    out = args.file.with_name(args.file.name + ".sig")
+    write(out, data)
+    print(f"{out}: number {args.number}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from alpr_edge.console.armour import unarmour
-from alpr_edge.console.device import Parcel
+from alpr_edge.console.device import LEAST_REASON, Parcel
 from alpr_edge.console.second_person import prove
 from alpr_edge.console.sitting import Does, Sitting
 from alpr_edge.console.talk import Ask, Now, Paste, Talk, clean, lay_out, say
@@ -13,7 +13,6 @@ from alpr_edge.errors import ConfigError, ConsoleError
 from alpr_edge.placement.session import AnswerRefused, CalibrationSession
 
 _YES: Final = "yes"
-_LEAST_REASON: Final = 8
 
 
 def _self_test(sitting: Sitting, values: dict[str, Any]) -> Talk:
@@ -71,11 +70,11 @@ def _calibrate(sitting: Sitting, values: dict[str, Any]) -> Talk:
 
 def _reads(sitting: Sitting, values: dict[str, Any]) -> Talk:
     reason = (yield Ask("reason, for the ledger: ")).strip()
-    if len(reason) < _LEAST_REASON:
+    if len(reason) < LEAST_REASON:
         raise ConsoleError(
             "no reads without a reason",
             code="console.reason",
-            hint=f"say why in {_LEAST_REASON} letters or more; it goes to the ledger",
+            hint=f"say why in {LEAST_REASON} letters or more; it goes to the ledger",
         )
     count, who = values.get("count", 10), sitting.user.name
     found = sitting.device.reads(count, reason=reason, who=who)
@@ -89,7 +88,9 @@ def _reads(sitting: Sitting, values: dict[str, Any]) -> Talk:
 def _load_configuration(sitting: Sitting, values: dict[str, Any]) -> Talk:
     data = unarmour((yield Paste("paste what `base64 device.toml` prints; an empty line ends it")))
     signature = unarmour((yield Paste("and what `base64 device.toml.sig` prints")))
-    found = sitting.device.push(Parcel.CONFIG, data, signature)
+    reason = (yield Ask("reason, for the ledger: ")).strip()
+    who = sitting.user.name
+    found = sitting.device.push(Parcel.CONFIG, data, signature, who=who, reason=reason)
     yield say(*lay_out(found), data=found)
 
 

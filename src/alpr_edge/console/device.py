@@ -41,6 +41,18 @@ class Parcel(StrEnum):
     """Push only: other software."""
 
 
+REASONED: Final = frozenset(
+    {
+        ("pull", Parcel.LOG),
+        ("push", Parcel.REGISTER),
+        ("push", Parcel.CONFIG),
+        ("push", Parcel.UPDATE),
+    }
+)
+"""What takes a reason, for the ledger. A mask record has its own."""
+LEAST_REASON: Final = 8
+
+
 @dataclass(frozen=True, slots=True)
 class MasksInForce:
     """What is protected now.
@@ -256,12 +268,20 @@ class DeviceAccess(Protocol):
         """Released reads that wait on the unit, newest last. On the ledger before they show."""
         ...
 
-    def pull(self, what: Parcel) -> bytes:
-        """A whole file of the unit."""
+    def pull(self, what: Parcel, *, who: str = "", reason: str = "") -> bytes:
+        """A whole file of the unit. On the ledger; `REASONED` says what takes a reason."""
         ...
 
-    def push(self, what: Parcel, data: bytes, signature: bytes | None = None) -> Document:
-        """Take a whole file, if it is signed as it must be."""
+    def push(
+        self,
+        what: Parcel,
+        data: bytes,
+        signature: bytes | None = None,
+        *,
+        who: str = "",
+        reason: str = "",
+    ) -> Document:
+        """Take a whole file, if it is signed as it must be. On the ledger, also if it is not."""
         ...
 
     def reboot(self) -> Document:

@@ -37,6 +37,7 @@ class MemoryUnit:
         noted: logins that were put on record.
         accesses: who was shown reads, and why.
         done: acts that were asked for, such as `reboot`.
+        moved: files that were fetched or brought, by whom and why.
         waiting: reads that wait here.
         picture: what `still` gives.
         view, taken: digests of the reference view in use, and of the last one taken.
@@ -54,6 +55,7 @@ class MemoryUnit:
         self.done: list[str] = []
         self.waiting: list[Document] = []
         self.parcels: dict[Parcel, bytes] = {}
+        self.moved: list[tuple[Parcel, str, str]] = []
         self.picture: Still | None = None
         self.view: str | None = None
         self.taken: str | None = None
@@ -219,18 +221,29 @@ class MemoryUnit:
         self.accesses.append((who, reason))
         return self.waiting[-count:]
 
-    def pull(self, what: Parcel) -> bytes:
+    def pull(self, what: Parcel, *, who: str = "", reason: str = "") -> bytes:
         """What was pushed."""
         if what not in self.parcels:
             raise ConsoleError(f"there is no {what.value}", code=NOT_HERE, hint="")
+        self.moved.append((what, who, reason))
         return self.parcels[what]
 
-    def push(self, what: Parcel, data: bytes, signature: bytes | None = None) -> Document:
+    def push(
+        self,
+        what: Parcel,
+        data: bytes,
+        signature: bytes | None = None,
+        *,
+        who: str = "",
+        reason: str = "",
+    ) -> Document:
         """Kept in memory; masks are committed."""
         if what is Parcel.MASKS:
             done = self.commit_record(data, 10.0)
+            self.moved.append((what, who, reason))
             return {"number": done.number, "digest": done.digest}
         self.parcels[what] = data
+        self.moved.append((what, who, reason))
         return {"bytes": len(data)}
 
     def reboot(self) -> Document:

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from alpr_edge.console.channel.requests import PULLS, PUSHES
 from alpr_edge.console.channel.xmodem import MAX_BYTES, Receiver, Sender, trim
-from alpr_edge.console.device import Parcel
+from alpr_edge.console.device import LEAST_REASON, REASONED, Parcel
 from alpr_edge.console.sitting import Does, Sitting
-from alpr_edge.console.talk import Move, Now, Talk, lay_out, say
+from alpr_edge.console.talk import Ask, Move, Now, Talk, lay_out, say
 from alpr_edge.errors import ConsoleError
 
 STILL_PX: Final = 640
@@ -31,7 +31,8 @@ def _send(sitting: Sitting, values: dict[str, Any]) -> Talk:
     if what == PICTURE:
         yield from _picture(sitting)
         return
-    data = sitting.device.pull(Parcel(what))
+    reason = yield from _reason("pull", Parcel(what))
+    data = sitting.device.pull(Parcel(what), who=sitting.user.name, reason=reason)
     yield from send_file(data, _NAMES.get(what, what))
 
 
@@ -68,13 +69,29 @@ def send_file(data: bytes, name: str) -> Talk:
 
 def _receive(sitting: Sitting, values: dict[str, Any]) -> Talk:
     what, size = Parcel(values["what"]), values.get("size")
+    reason = yield from _reason("push", what)
     data = yield from receive_file(_NAMES.get(what, what), size)
     signature = None
     if what in _SIGNED_BESIDE:
         signature = yield from receive_file(f"{_NAMES.get(what, what)}.sig", None)
     yield Now("looking at it …")
-    found = sitting.device.push(what, data, signature)
+    who = sitting.user.name
+    found = sitting.device.push(what, data, signature, who=who, reason=reason)
     yield say(*lay_out(found), data=found)
+
+
+def _reason(act: str, what: Parcel) -> Any:
+    """Why, where the unit asks for it: before anything moves."""
+    if (act, what) not in REASONED:
+        return ""
+    reason = (yield Ask("reason, for the ledger: ")).strip()
+    if len(reason) < LEAST_REASON:
+        raise ConsoleError(
+            "it takes a reason",
+            code="console.reason",
+            hint=f"say why in {LEAST_REASON} letters or more; it goes to the ledger",
+        )
+    return reason
 
 
 def receive_file(name: str, size: int | None) -> Any:
@@ -116,10 +133,10 @@ _NAMES: Final = {
     Parcel.MASKS: "masks.json",
     Parcel.REGISTER: "register.json",
     Parcel.CONFIG: "device.toml",
-    Parcel.LOG: "ledger.log",
+    Parcel.LOG: "ledger.zip",
     Parcel.UPDATE: "update.bundle",
 }
-_SIGNED_BESIDE: Final = (Parcel.CONFIG,)
+_SIGNED_BESIDE: Final = (Parcel.CONFIG, Parcel.UPDATE)
 """What the city signs in a file of its own."""
 PICTURE: Final = "picture"
 SENT: Final = (*(one.value for one in PULLS), PICTURE)

@@ -22,13 +22,12 @@ from alpr_edge.authority.store import MaskStore
 from alpr_edge.config.files import FileTrouble, read_regular_file
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.config.models import DeviceConfig
-from alpr_edge.config.parse import config_digest, parse
+from alpr_edge.config.parse import config_digest
 from alpr_edge.console import mask_facts, unit_facts
 from alpr_edge.console.accounts import Accounts
 from alpr_edge.console.broker_test import reach_broker
 from alpr_edge.console.device import (
     KEPT,
-    NOT_HERE,
     Committed,
     Document,
     MasksInForce,
@@ -37,28 +36,27 @@ from alpr_edge.console.device import (
     Still,
 )
 from alpr_edge.console.reference_taker import ReferenceTaker, load_view, none_here, taken_file
+from alpr_edge.console.unit_files import Masks, UnitFiles, disk, not_here
 from alpr_edge.console.view_keeper import ViewKeeper
 from alpr_edge.delivery.clocks import Clocks
 from alpr_edge.delivery.setup import mqtt_settings
-from alpr_edge.errors import AlprEdgeError, ConsoleError, ExclusionError, KeyUnusable, TrustError
+from alpr_edge.errors import AlprEdgeError, ConsoleError, ExclusionError, KeyUnusable
 from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.projection import near_sites
 from alpr_edge.exclusion.view_reference import draw_edges
 from alpr_edge.ledger.files import CHECKPOINT
 from alpr_edge.ledger.note import parse_checkpoint, parse_note
-from alpr_edge.ledger.settings import differing
-from alpr_edge.ledger.signed_by import signed_by
 from alpr_edge.ledger.telling import Asked, Tells
 from alpr_edge.placement.camera_file import camera_values
 from alpr_edge.placement.check import Placement, Policy, check_placement
 from alpr_edge.placement.files import load_camera
 from alpr_edge.placement.session import CalibrationSession
 from alpr_edge.placement.site_files import OnDisk, SiteFiles, SiteKeys, SitePaths
-from alpr_edge.trust.checks import check_number, format_time
+from alpr_edge.trust.checks import format_time
 from alpr_edge.trust.device_identity import KEY_FILE, device_key
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.durable_file import sync_folder, write_durably
-from alpr_edge.trust.envelope import examine, read_unverified, verify_file
+from alpr_edge.trust.envelope import read_unverified
 from alpr_edge.trust.key_files import load_keyring
 from alpr_edge.trust.keyring import Keyring
 from alpr_edge.trust.keys import PublicKey
@@ -134,6 +132,14 @@ class RealUnit:
             config.device.camera,
             config.exclusion.band,
             config.exclusion.reference_file is not None,
+        )
+        self._files = UnitFiles(
+            config,
+            place.config_file,
+            place.site,
+            Masks(self._newest_record, self.commit_record),
+            ring=lambda: self._ring(),
+            tells=tells,
         )
 
     # --- looking -----------------------------------------------------------------------------
@@ -265,8 +271,10 @@ class RealUnit:
         return {
             "camera": checked.camera.id,
             "verdict": checked.verdict.value,
+            "text": checked.verdict.text,
             "reasons": list(checked.reasons),
-            "readable_m": [round(checked.near_m, 1), round(checked.far_m, 1)],
+            "near_m": round(checked.near_m, 1),
+            "far_m": round(checked.far_m, 1),
             "lost": round(checked.lost, 4),
             "masked": round(checked.masked, 4),
         }
@@ -351,7 +359,7 @@ class RealUnit:
                 now=self._now,
             )
         except OSError as err:
-            raise _disk(err) from err
+            raise disk(err) from err
         return mask_facts.committed(plan)
 
     def confirm_masks(self) -> MasksInForce:
@@ -359,7 +367,7 @@ class RealUnit:
         try:
             self._store().confirm(self._now)
         except OSError as err:
-            raise _disk(err) from err
+            raise disk(err) from err
         return self.masks()
 
     # --- acts --------------------------------------------------------------------------------
@@ -390,7 +398,7 @@ class RealUnit:
             self._calibration_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(self._calibration_file, json.dumps(kept, indent=1).encode() + b"\n")
         except OSError as err:
-            raise _disk(err) from err
+            raise disk(err) from err
         return {"file": str(self._calibration_file), **values}
 
     def still(self, width_px: int, *, clear_plates: bool, reason: str, who: str) -> Still:
@@ -409,34 +417,27 @@ class RealUnit:
         """See `DeviceAccess`. The oldest that wait; first on the ledger, then shown."""
         found = self._alive().reads(count)
         if self._tells is None:
-            raise _not_here("without a ledger no read is shown", "set [ledger] enabled = true")
+            raise not_here("without a ledger no read is shown", "set [ledger] enabled = true")
         ids = [str(one.get("id", "")) for one in found]
         asked = Asked(who, self._config.device.site, reason)
         self._tells.shown(asked, len(found), *([ids[0], ids[-1]] if ids else []))
         return found
 
-    def pull(self, what: Parcel) -> bytes:
-        """See `DeviceAccess`."""
-        if what is Parcel.MASKS:
-            newest = self._store().load().state.newest
-            if newest is None:
-                raise _not_here("no masks are in force", "commit some")
-            return newest.data
-        if what is Parcel.CONFIG and self._place.config_file is not None:
-            data = read_regular_file(self._place.config_file, limit_bytes=1 << 20)
-            if not isinstance(data, FileTrouble):
-                return data
-        raise _not_here(f"{what.value} cannot be pulled from this unit", "")
+    def pull(self, what: Parcel, *, who: str = "", reason: str = "") -> bytes:
+        """See `DeviceAccess` and `unit_files`."""
+        return self._files.pull(what, who=who, reason=reason)
 
-    def push(self, what: Parcel, data: bytes, signature: bytes | None = None) -> Document:
-        """See `DeviceAccess`."""
-        if what is Parcel.MASKS:
-            done = self.commit_record(data, 10.0)
-            pending = done.confirm_before is not None
-            return {"number": done.number, "digest": done.digest, "pending": pending}
-        if what is Parcel.CONFIG and self._place.config_file is not None:
-            return self._push_config(self._place.config_file, data, signature)
-        raise _not_here(f"{what.value} cannot be pushed to this unit", "")
+    def push(
+        self,
+        what: Parcel,
+        data: bytes,
+        signature: bytes | None = None,
+        *,
+        who: str = "",
+        reason: str = "",
+    ) -> Document:
+        """See `DeviceAccess` and `unit_files`."""
+        return self._files.push(what, data, signature, who=who, reason=reason)
 
     def reboot(self) -> Document:
         """See `DeviceAccess`. By the system's own program, which lets the service end in order."""
@@ -476,7 +477,7 @@ class RealUnit:
             self._accounts.erase()
             erased.append("users")
         except OSError as err:
-            raise _disk(err) from err
+            raise disk(err) from err
         finally:
             if self._live is not None:
                 self._live.stop()
@@ -525,9 +526,9 @@ class RealUnit:
         """
         camera = self._camera(found)
         if found.register is None:
-            raise _not_here("there is no register on this unit", "site.premises")
+            raise not_here("there is no register on this unit", "site.premises")
         if camera is None:
-            raise _not_here("the camera is not calibrated", "calibrate")
+            raise not_here("the camera is not calibrated", "calibrate")
         policy = Policy()
         sites = found.register.sites_on(self._now.date())
         near = near_sites(sites, camera, policy.rules.reach_m)
@@ -535,17 +536,21 @@ class RealUnit:
 
     def _alive(self) -> Live:
         if self._live is None:
-            raise _not_here(
+            raise not_here(
                 "this console is not the service's own", "ask at the service's port: [console] port"
             )
         return self._live
 
     def _store(self) -> MaskStore:
         if self._place.store is None:
-            raise _not_here(
+            raise not_here(
                 "this bench takes its masks from an unsigned file", "set exclusion.mask_store"
             )
         return self._place.store
+
+    def _newest_record(self) -> bytes | None:
+        newest = self._store().load().state.newest
+        return None if newest is None else newest.data
 
     def _ring(self) -> Keyring:
         if self._place.city_keys is None:
@@ -569,60 +574,3 @@ class RealUnit:
                 hint="set source.width and source.height",
             )
         return frame
-
-    def _push_config(self, path: Path, data: bytes, signature: bytes | None) -> Document:
-        """Put another configuration in place; it counts from the next start.
-
-        Raises:
-            ConfigError: it does not parse, or is another unit's.
-            TrustError: the city did not sign it.
-        """
-        config = parse(data, source="the pushed configuration", folder=str(path.parent))
-        if config.device.id != self._config.device.id:
-            raise TrustError(
-                f"it is for {config.device.id}", code="console.push.other_unit", hint=""
-            )
-        if signature is None:
-            raise TrustError(
-                "the city's signature is missing",
-                code="console.push.unsigned",
-                hint="alpr-edge config sign; push FILE and FILE.sig",
-            )
-        ring = self._ring()
-        payload = verify_file(signature, data, DocumentType.CONFIG, ring.city)
-        known = read_regular_file(
-            Path(self._config.trust.identity) / "config.number", limit_bytes=32
-        )
-        text = b"" if isinstance(known, FileTrouble) else known.strip()
-        number = payload.get("number")
-        highest = int(text) if text.isdigit() else 0
-        if isinstance(number, int) and number != highest:
-            # The unit would refuse it at the next start (`watch.check_config_signature`).
-            check_number("configuration", number, highest)
-        try:
-            write_durably(path, data)
-            write_durably(path.with_name(path.name + ".sig"), signature)
-        except OSError as err:
-            raise _disk(err) from err
-        old, new = config_digest(self._config), config_digest(config)
-        if self._tells is not None:
-            keys = (*ring.city, *(key for person in ring.persons for key in person.keys))
-            given = {"reason": "pushed over the console", **payload}
-            by = signed_by(examine(signature, DocumentType.CONFIG, keys).signers, ring, given)
-            changed = differing(
-                self._config.model_dump(mode="json"), config.model_dump(mode="json")
-            )
-            self._tells.config_changed(old, new, by, settings=changed)
-        return {"digest": new, "number": payload.get("number"), "counts": "from the next start"}
-
-
-def _not_here(message: str, hint: str) -> ConsoleError:
-    return ConsoleError(message, code=NOT_HERE, hint=hint)
-
-
-def _disk(err: OSError) -> ConsoleError:
-    return ConsoleError(
-        f"it cannot be kept: {err.strerror}",
-        code="console.disk",
-        hint="look at the disk; what was in force is in force",
-    )

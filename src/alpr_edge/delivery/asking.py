@@ -6,12 +6,13 @@ device's own side is `desk`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -81,7 +82,8 @@ class _Talk:
         self._broker, self._question = broker, question
         self._topics = Topics(question.device, broker.prefix)
         self._correlation = secrets.token_bytes(8)
-        self._heard: SimpleQueue[dict[str, Any] | LinkCode] = SimpleQueue()
+        # The first thing heard is the answer: whatever comes after it is dropped.
+        self._heard: Queue[dict[str, Any] | LinkCode] = Queue(maxsize=1)
         self._client = client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"alpr-edge-city-{secrets.token_hex(6)}",
@@ -126,11 +128,15 @@ class _Talk:
             raise _trouble(heard)
         return heard
 
+    def _hear(self, heard: dict[str, Any] | LinkCode) -> None:
+        with contextlib.suppress(Full):
+            self._heard.put_nowait(heard)
+
     def _on_connect(
         self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
     ) -> None:
         if reason.is_failure:
-            self._heard.put(of_connection(reason.value, LinkCode.REFUSED))
+            self._hear(of_connection(reason.value, LinkCode.REFUSED))
         else:
             client.subscribe(self._topics.responses, 1)
 
@@ -138,7 +144,7 @@ class _Talk:
         self, client: paho.Client, _data: Any, _mid: int, reasons: Sequence[ReasonCode], _p: Any
     ) -> None:
         if any(reason.is_failure for reason in reasons):
-            self._heard.put(LinkCode.NOT_AUTHORISED)
+            self._hear(LinkCode.NOT_AUTHORISED)
             return
         properties = None
         if self._broker.mqtt5:
@@ -150,13 +156,13 @@ class _Talk:
             self._topics.requests, self._question.data, qos=1, properties=properties
         )
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            self._heard.put(LinkCode.LOST)
+            self._hear(LinkCode.LOST)
 
     def _on_publish(
         self, _client: paho.Client, _data: Any, _mid: int, reason: ReasonCode, _props: Any
     ) -> None:
         if reason.is_failure:
-            self._heard.put(of_publish(reason.value))
+            self._hear(of_publish(reason.value))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if message.retain or len(message.payload) > _MAX_ANSWER:
@@ -169,13 +175,13 @@ class _Talk:
             return
         ours = getattr(message.properties, "CorrelationData", None) == self._correlation
         if ours or document.get("number") == self._question.number:
-            self._heard.put(document)
+            self._hear(document)
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, flags: Any, reason: ReasonCode, _props: Any
     ) -> None:
         told = flags.is_disconnect_packet_from_server
-        self._heard.put(of_connection(reason.value, LinkCode.LOST) if told else LinkCode.LOST)
+        self._hear(of_connection(reason.value, LinkCode.LOST) if told else LinkCode.LOST)
 
 
 def _trouble(code: LinkCode) -> PublishError:

@@ -13,16 +13,19 @@ from typing import Any
 import shtab
 
 from alpr_edge import __version__
-from alpr_edge.errors import AlprEdgeError, ConfigError, ConsoleError
-from alpr_edge.host.shell import PULLS, PUSHES
+from alpr_edge.errors import AlprEdgeError, ConfigError
+from alpr_edge.host.files import FILES, NAMES, PUSHES, STILL, needs_reason, read_file, signature_of
+from alpr_edge.host.unit import RemoteUnit
 from alpr_edge.host.visit import Visit
 from alpr_edge.host.wire import RATES
 
 _EPILOG = """\
 examples:
   alpr-edge-tech shell --port /dev/ttyACM0 --transcript visit.log
-  alpr-edge-tech pull log --port /dev/ttyACM0 --user anna --out ledger.bundle
+  alpr-edge-tech pull log --port /dev/ttyACM0 --user anna --reason "yearly audit"
+  alpr-edge-tech pull still --port /dev/ttyACM0 --out pole-7.jpg
   alpr-edge-tech push register --port /dev/ttyACM0 --user anna register.json
+  alpr-edge-tech push config --port /dev/ttyACM0 device.toml     with device.toml.sig beside it
   alpr-edge-tech studio --port /dev/ttyACM0
 
 Every command takes --baud; 115200 is what units speak unless they were set otherwise.
@@ -73,13 +76,19 @@ def _parser() -> argparse.ArgumentParser:
     shell = add("shell", "a serial terminal with colours and a transcript", _shell)
     shell.add_argument("--transcript", type=Path, metavar="FILE", help="keep what the unit says")
     pull = add("pull", "fetch a file of the unit; goes on after a break", _pull)
-    pull.add_argument("what", choices=PULLS)
-    pull.add_argument("--out", type=Path, metavar="FILE", help="where to (the name of WHAT)")
+    pull.add_argument("what", choices=(*FILES, STILL))
+    names = ", ".join(NAMES.values())
+    pull.add_argument("--out", type=Path, metavar="FILE", help=f"where to; else {names}")
     push = add("push", "bring a file to the unit; goes on after a break", _push)
     push.add_argument("what", choices=PUSHES)
     push.add_argument("file", type=Path)
-    push.add_argument("--signature", type=Path, metavar="FILE", help="Ed25519, detached")
+    push.add_argument(
+        "--signature", type=Path, metavar="FILE", help="the city's; else FILE.sig beside the file"
+    )
     for command in (pull, push):
+        command.add_argument(
+            "--reason", metavar="TEXT", help="for the unit's ledger; else it is asked for"
+        )
         command.add_argument("--user", default="", help="name on the unit; else it is asked for")
     studio = add("studio", "draw masks on the camera's own masked picture", _studio)
     studio.add_argument("--no-browser", action="store_true", help="only print the address")
@@ -118,9 +127,14 @@ def _shell(args: argparse.Namespace) -> int:
 def _pull(args: argparse.Namespace) -> int:
     from alpr_edge.host.visit import pull_to, with_unit
 
-    out: Path = args.out or Path(args.what)
+    out: Path = args.out or Path(NAMES[args.what])
+    reason = _reason(args, "pull")
+
+    def work(unit: RemoteUnit) -> None:
+        pull_to(unit, args.what, out, progress, reason=reason)
+
     with _bar(f"pull {args.what}") as progress:
-        with_unit(_visit(args), lambda unit: pull_to(unit, args.what, out, progress), _tell)
+        with_unit(_visit(args), work, _tell)
     print(out)
     return 0
 
@@ -128,12 +142,13 @@ def _pull(args: argparse.Namespace) -> int:
 def _push(args: argparse.Namespace) -> int:
     from alpr_edge.host.visit import with_unit
 
-    data = _read(args.file)
-    signature = _read(args.signature) if args.signature else b""
+    data = read_file(args.file)
+    signature = read_file(args.signature) if args.signature else signature_of(args.file)
+    reason = _reason(args, "push")
     with _bar(f"push {args.what}") as progress:
         done = with_unit(
             _visit(args),
-            lambda unit: unit.push(args.what, data, signature, progress=progress),
+            lambda unit: unit.push(args.what, data, signature, reason, progress=progress),
             _tell,
         )
     print("taken: " + ", ".join(f"{key} {value}" for key, value in dict(done or {}).items()))
@@ -150,15 +165,13 @@ def _studio(args: argparse.Namespace) -> int:
     )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as err:
-        raise ConsoleError(
-            f"{path} cannot be read: {err.strerror}",
-            code="host.file.unreadable",
-            hint="check the name",
-        ) from err
+def _reason(args: argparse.Namespace, act: str) -> str:
+    """Why, for the unit's ledger: as given, or asked for where the unit asks."""
+    from alpr_edge.host.visit import ask
+
+    if args.reason is None and needs_reason(act, args.what):
+        return ask("reason, for the ledger: ")
+    return args.reason or ""
 
 
 def _tell(text: str) -> None:

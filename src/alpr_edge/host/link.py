@@ -55,7 +55,8 @@ class Link:
 
     Args:
         baud: of the port, for how long to wait.
-        on_text: gets what the text console says; called from the listening thread.
+        on_text: gets what the text console says, and nothing where it says no more for a moment;
+            called from the listening thread.
     """
 
     def __init__(
@@ -206,10 +207,11 @@ class Link:
     def _listen(self) -> None:
         try:
             while not self._closing:
-                for packet in self._decoder.feed(self._wire.read()):
+                data = self._wire.read()
+                for packet in self._decoder.feed(data):
                     self._take(unpack(packet))
                 stray = self._decoder.take_stray()
-                if stray:
+                if stray or not data:
                     self._on_text(stray)
         except LinkLost as err:
             with self._changed:

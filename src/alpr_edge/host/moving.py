@@ -7,8 +7,10 @@ through a bad line more often.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Final
 
 from alpr_edge.console.channel.packets import MAX_BLOB, Command
@@ -20,7 +22,39 @@ Progress = Callable[[int, int], None]
 LEAST: Final = 96
 WINDOW: Final = 6
 _CLEAN: Final = 4
+_SETTLED_S: Final = 1.0
+"""Before it, what has passed says little: the first pieces lie in buffers."""
+_OVERHEAD: Final = 1.4
 _Request = tuple[Command, dict[str, Any], bytes]
+
+
+class Left:
+    """How long a file will still take: by the line's rate at first, then by what has passed.
+
+    Args:
+        now_s: a clock, in seconds.
+    """
+
+    def __init__(self, baud: int, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._baud, self._now_s = baud, now_s
+        self._from: tuple[float, int] | None = None
+
+    def seconds(self, done: int, total: int) -> float:
+        """Until `total` bytes are there; what was there at the first call took no time."""
+        now = self._now_s()
+        if self._from is None:
+            self._from = now, done
+        took, passed = now - self._from[0], done - self._from[1]
+        if took < _SETTLED_S or not passed:
+            # Ten bits a byte, and four letters for three bytes with what frames them.
+            return (total - done) * 10 * _OVERHEAD / self._baud
+        return (total - done) * took / passed
+
+    def words(self, done: int, total: int) -> str:
+        """For a person: `12 of 40 KiB, 3 s left`."""
+        left = ceil(self.seconds(done, total))
+        time_left = f"{left} s" if left < 100 else f"{ceil(left / 60)} min"
+        return f"{done // 1024} of {ceil(total / 1024)} KiB, {time_left} left"
 
 
 @dataclass(slots=True)

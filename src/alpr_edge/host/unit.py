@@ -74,12 +74,24 @@ class RemoteUnit:
         about = self.call("still", width=width)
         return Picture(fetch(self.link, about.pop("parcel"), progress=progress), about)
 
-    def pull(self, what: str) -> dict[str, Any]:
-        """Offer of a file of the unit, for `moving.fetch`."""
-        return self.link.ask(Command.OPEN, {"what": what}).body
+    def pull(self, what: str, reason: str = "", *, again: str = "") -> dict[str, Any]:
+        """Offer of a file of the unit, for `moving.fetch`.
+
+        Args:
+            reason: for the unit's ledger.
+            again: SHA-256 of what a break cut off: the unit may still have it.
+        """
+        body = {"what": what, "reason": reason, **({"sha256": again} if again else {})}
+        return self.link.ask(Command.OPEN, body).body
 
     def push(
-        self, what: str, data: bytes, signature: bytes = b"", *, progress: Progress = _ignore
+        self,
+        what: str,
+        data: bytes,
+        signature: bytes = b"",
+        reason: str = "",
+        *,
+        progress: Progress = _ignore,
     ) -> Any:
         """Bring a file and have the unit take it; what the unit says to it."""
         digest = send(self.link, data, progress=progress)
@@ -87,6 +99,7 @@ class RemoteUnit:
             "what": what,
             "sha256": digest,
             "signature": base64.b64encode(signature).decode("ascii"),
+            "reason": reason,
         }
         return self._value(self.link.ask(Command.FINISH, body).body)
 

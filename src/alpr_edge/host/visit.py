@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from alpr_edge.errors import ConsoleError
+from alpr_edge.host.files import STILL
 from alpr_edge.host.link import Link
 from alpr_edge.host.moving import Progress, fetch
 from alpr_edge.host.unit import RemoteUnit
@@ -119,18 +121,25 @@ def _was_open(visit: Visit) -> bool:
 _SEEN: Final[set[str]] = set()
 
 
-def pull_to(unit: RemoteUnit, what: str, out: Path, progress: Progress) -> None:
+def pull_to(
+    unit: RemoteUnit, what: str, out: Path, progress: Progress, *, reason: str = ""
+) -> None:
     """Fetch a file of the unit; what was fetched before a break stays in `OUT.part`.
 
     Raises:
         ConsoleError: as `moving.fetch`; `host.file.unwritable`.
     """
-    offer = unit.pull(what)
+    if what == STILL:
+        _write(out, unit.still(progress=progress).jpeg)
+        return
     part, note = out.with_name(out.name + ".part"), out.with_name(out.name + ".part.json")
+    known = _noted(note)
+    offer = unit.pull(what, reason, again=known)
     try:
-        have = part.read_bytes() if _is_same(note, str(offer["sha256"])) else b""
+        have = part.read_bytes() if known == offer["sha256"] and part.exists() else b""
         note.write_text(json.dumps({"sha256": offer["sha256"]}), "utf-8")
-        with part.open("wb") as file:
+        # Only for its owner: a ledger has names in it.
+        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(have)
 
             def keep(piece: bytes) -> None:
@@ -147,15 +156,28 @@ def pull_to(unit: RemoteUnit, what: str, out: Path, progress: Progress) -> None:
         part.replace(out)
         note.unlink()
     except OSError as err:
-        raise ConsoleError(
-            f"{out} cannot be written: {err.strerror}",
-            code="host.file.unwritable",
-            hint="check the folder and the space on the disk",
-        ) from err
+        raise _unwritable(out, err) from err
 
 
-def _is_same(note: Path, sha256: str) -> bool:
+def _write(out: Path, data: bytes) -> None:
     try:
-        return bool(json.loads(note.read_text("utf-8")).get("sha256") == sha256)
-    except (OSError, ValueError, AttributeError):
-        return False
+        out.write_bytes(data)
+    except OSError as err:
+        raise _unwritable(out, err) from err
+
+
+def _unwritable(out: Path, err: OSError) -> ConsoleError:
+    return ConsoleError(
+        f"{out} cannot be written: {err.strerror}",
+        code="host.file.unwritable",
+        hint="check the folder and the space on the disk",
+    )
+
+
+def _noted(note: Path) -> str:
+    """SHA-256 of what a break cut off; empty where nothing was."""
+    try:
+        known = json.loads(note.read_text("utf-8"))["sha256"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
+    return known if isinstance(known, str) else ""

@@ -42,7 +42,7 @@ class SerialWire:
 
     def __init__(self, port: str, baud: int = 115_200) -> None:
         try:
-            self._serial = serial.Serial(port, baud, timeout=0.05, write_timeout=30)
+            self._serial = serial.Serial(port, baud, timeout=0.02, write_timeout=30)
         except (OSError, ValueError) as err:
             raise ConsoleError(
                 f"the port {port} cannot be opened: {err}",

@@ -13,6 +13,7 @@ from alpr_edge.ledger.kinds import (
     ConfigChange,
     Drift,
     Egress,
+    FileMoved,
     Hour,
     KeyChange,
     LinkDown,
@@ -233,6 +234,9 @@ def describe(entry: Entry) -> str:
             return f"No witness cosigns this ledger any more; {body.size} entries are cosigned."
         case Witnessed():
             return f"{body.witness} cosigned {body.size} entries."
+        case FileMoved():
+            refused = f" ({body.code})" if body.code else ""
+            return f"{body.what} {body.act} by {_name(body.who)}{refused}." + _why(body.reason)
         case Reported():
             return f"{body.what.capitalize()} made by {body.who}."
         case Restarted():

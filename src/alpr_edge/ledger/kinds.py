@@ -325,6 +325,20 @@ class Reported(Body):
     end: Time | None = None
 
 
+class FileMoved(Body):
+    """A whole file was fetched from the device over the console, brought to it, or refused."""
+
+    kind: Literal["file_moved"] = "file_moved"
+    act: Literal["pulled", "pushed", "refused"]
+    what: Literal["masks", "register", "config", "log", "update"]
+    digest: Digest
+    """SHA-256 of the file as it went over the cable."""
+    who: Person
+    reason: Prose = ""
+    code: Code | None = None
+    """Why it was refused."""
+
+
 class Visit(Body):
     """Another process wrote while the service did not run; what follows is what it had to tell."""
 
@@ -409,6 +423,7 @@ AnyBody = Annotated[
     | SoftwareScan
     | Attested
     | Reported
+    | FileMoved
     | Visit
     | StartFailed
     | Witnessed
@@ -421,5 +436,5 @@ KINDS: tuple[type[Body], ...] = (
     *(Boot, Stop, ConfigChange, MaskChange, Commissioning, SelfTest, Drift, Hour),
     *(LinkUp, LinkDown, Login, Access, Egress, Retention, Update, TimeCorrection),
     *(StorageFault, Trigger, KeyChange, ModelCheck, SoftwareScan, Attested, Reported),
-    *(Visit, StartFailed, Witnessed, Recovered, Restarted, Lost),
+    *(FileMoved, Visit, StartFailed, Witnessed, Recovered, Restarted, Lost),
 )

@@ -57,6 +57,7 @@ _LISTS = (
     ("commissioning", "Commissioning"),
     ("config_change", "Changes of the configuration"),
     ("access", "Reads shown or exported, with reasons"),
+    ("file_moved", "Files fetched and brought over the console"),
     ("login", "Logins"),
     ("self_test", "Self-tests"),
     ("drift", "Stops because the view shifted"),

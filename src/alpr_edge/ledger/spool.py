@@ -39,6 +39,7 @@ from alpr_edge.ledger.kinds import (
     Commissioning,
     ConfigChange,
     Drift,
+    FileMoved,
     KeyChange,
     Login,
     MaskChange,
@@ -54,7 +55,7 @@ from alpr_edge.ledger.kinds import (
 _log = logging.getLogger(__name__)
 MAY_TELL: Final[tuple[type[Body], ...]] = (
     *(Access, Commissioning, ConfigChange, Drift, KeyChange, Login, MaskChange, Reported),
-    *(SelfTest, StartFailed, StorageFault, TimeCorrection, Trigger, Update),
+    *(FileMoved, SelfTest, StartFailed, StorageFault, TimeCorrection, Trigger, Update),
 )
 MAX_NOTICE_BYTES: Final = 16 * 1024
 MOST_WAITING: Final = 10_000

@@ -23,6 +23,7 @@ from alpr_edge.ledger.kinds import (
     Commissioning,
     ConfigChange,
     Drift,
+    FileMoved,
     KeyChange,
     Login,
     MaskChange,
@@ -34,6 +35,8 @@ from alpr_edge.ledger.kinds import (
 )
 
 Way = Literal["serial", "network", "local"]
+MovedAct = Literal["pulled", "pushed", "refused"]
+MovedFile = Literal["masks", "register", "config", "log", "update"]
 StoragePart = Literal["outbox", "ledger", "config", "masks", "models", "keys"]
 TimeSource = Literal["ntp", "gnss", "rtc", "manual", "unknown"]
 
@@ -139,6 +142,19 @@ class Tells(ABC):
     def reported(self, what: Literal["report", "memo", "export"], who: str) -> None:
         """Someone made a report, a memo or an export of this ledger."""
         self.record(Reported(what=what, who=person(who)))
+
+    def file_moved(
+        self,
+        act: MovedAct,
+        what: MovedFile,
+        digest: str,
+        by: By,
+        *,
+        code: str | None = None,
+    ) -> None:
+        """A whole file was fetched or brought over the console, or refused (`code` says why)."""
+        who, reason = person(by.who), prose(by.reason)
+        self.record(FileMoved(act=act, what=what, digest=digest, who=who, reason=reason, code=code))
 
     # --- what the unit is to do --------------------------------------------------------------
 

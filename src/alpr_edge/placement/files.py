@@ -47,8 +47,20 @@ def load_register(path: PathLike, keys: Sequence[PublicKey] | None = None) -> Lo
         ConfigError: missing, unreadable or not a register.
         BadSignature: `placement.register.unsigned` or another: nobody of `keys` signed it.
     """
-    source = display_name(path)
-    data = read(path, limit_bytes=MAX_BYTES)
+    return open_register(read(path, limit_bytes=MAX_BYTES), keys, source=display_name(path))
+
+
+def open_register(
+    data: bytes, keys: Sequence[PublicKey] | None = None, *, source: str
+) -> LoadedRegister:
+    """As `load_register`, of bytes that are here.
+
+    Args:
+        source: what messages call it.
+
+    Raises:
+        ConfigError, BadSignature: as `load_register`.
+    """
     if not _is_envelope(data):
         if keys is not None:
             raise BadSignature(

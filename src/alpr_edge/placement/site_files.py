@@ -12,12 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from alpr_edge.errors import AlprEdgeError
+from alpr_edge.config.files import FileTrouble, display_name, read_regular_file
+from alpr_edge.errors import AlprEdgeError, ConfigError
 from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.premises import Register
+from alpr_edge.exclusion.register_file import MAX_BYTES
 from alpr_edge.placement.commissioning import Record
-from alpr_edge.placement.files import PathLike, load_camera, load_record, load_register
-from alpr_edge.trust.kept_number import take_number
+from alpr_edge.placement.files import (
+    LoadedRegister,
+    PathLike,
+    load_camera,
+    load_record,
+    open_register,
+    read,
+)
+from alpr_edge.trust.checks import check_number
+from alpr_edge.trust.durable_file import write_durably
+from alpr_edge.trust.kept_number import kept_number, take_number
 from alpr_edge.trust.keys import PublicKey
 
 Stamp = tuple[int, ...]
@@ -95,19 +106,60 @@ class SiteFiles:
         camera = _loaded(load_camera, paths.camera, "camera", trouble)
         return OnDisk(register, record, camera, trouble)
 
+    @property
+    def register_path(self) -> Path | None:
+        """Where the register lies, whether it is there or not; None: this unit keeps none."""
+        return None if self._paths.register is None else Path(self._paths.register)
+
+    def put_register(self, data: bytes) -> LoadedRegister:
+        """Put another register in the place of the one that is there, if it may be.
+
+        The unit judges its place by it from the next frame on.
+
+        Raises:
+            ConfigError: it is none, or this unit keeps none (`placement.register.none`).
+            TrustError: the city did not sign it, or it is older than one that was here.
+            OSError: it cannot be written; the old one is still there.
+        """
+        path = self.register_path
+        if path is None:
+            raise ConfigError(
+                "the configuration names no register",
+                code="placement.register.none",
+                hint="set site.premises",
+            )
+        loaded = _opened(data, self._keys(), "the register")
+        number = self._paths.register_number
+        if loaded.signers and number is not None:
+            highest, serial = kept_number(number), loaded.register.serial
+            if serial != highest or not _holds(path, data):
+                check_number("register", serial, highest)
+        write_durably(path, data)
+        return loaded
+
     def _register(self, path: PathLike, keys: SiteKeys) -> Register:
-        try:
-            loaded = load_register(path, keys.city)
-        except AlprEdgeError as err:
-            if not keys.unsigned or err.code != "placement.register.unsigned":
-                raise
-            loaded = load_register(path)
+        loaded = _opened(read(path, limit_bytes=MAX_BYTES), keys, display_name(path))
         number = self._paths.register_number
         if loaded.signers and number is not None:
             take_number(
                 "register", loaded.register.serial, number, code="placement.register.number"
             )
         return loaded.register
+
+
+def _opened(data: bytes, keys: SiteKeys, source: str) -> LoadedRegister:
+    try:
+        return open_register(data, keys.city, source=source)
+    except AlprEdgeError as err:
+        if not keys.unsigned or err.code != "placement.register.unsigned":
+            raise
+        return open_register(data, source=source)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether what lies there is this, or nothing: then the same serial is no other register."""
+    found = read_regular_file(path, limit_bytes=MAX_BYTES)
+    return isinstance(found, FileTrouble) or found == data
 
 
 def _stamp(path: PathLike | None) -> Stamp:

@@ -27,6 +27,8 @@ class DocumentType(StrEnum):
     """A camera's position, calibration and reference view."""
     ORDER = "order"
     """An order of the city to a device."""
+    UPDATE = "update"
+    """Signature beside a file with other software."""
     COMMAND = "command"
     """A command to a device over the network."""
     CHECKPOINT = "checkpoint"

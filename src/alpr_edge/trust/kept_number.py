@@ -13,6 +13,13 @@ from alpr_edge.trust.checks import check_number
 from alpr_edge.trust.durable_file import write_durably
 
 
+def kept_number(file: Path) -> int:
+    """The highest number that was taken; 0 where none was."""
+    known = read_regular_file(file, limit_bytes=32)
+    text = b"" if isinstance(known, FileTrouble) else known.strip()
+    return int(text) if text.isdigit() else 0
+
+
 def take_number(what: str, number: int, file: Path, *, code: str) -> None:
     """Take a document's number: the kept one again, or a higher one, which is then kept.
 
@@ -20,9 +27,7 @@ def take_number(what: str, number: int, file: Path, *, code: str) -> None:
         Rollback: `trust.rollback`: a higher one has been here.
         TrustError: `code`: the number cannot be kept.
     """
-    known = read_regular_file(file, limit_bytes=32)
-    text = b"" if isinstance(known, FileTrouble) else known.strip()
-    highest = int(text) if text.isdigit() else 0
+    highest = kept_number(file)
     if number == highest:
         return
     check_number(what, number, highest)

@@ -206,8 +206,10 @@ class ChannelEnd:
             case Command.LOGOUT:
                 self._leave()
                 self._seat.leave()
+                self._desk.forget()
                 return {}, b""
             case Command.BYE:
+                self._desk.forget()
                 return {}, b""
             case Command.LIST:
                 return {"pull": list(PULLS), "push": list(PUSHES)}, b""
@@ -220,7 +222,7 @@ class ChannelEnd:
         """Files, in both directions."""
         body = request.body
         if request.command is Command.OPEN:
-            data = self._desk.pull(user, _text(body, "what"))
+            data = self._desk.pull(user, body)
             return self._outbox.offer(data, _name(user)).values(), b""
         # What is moved in pieces may be an argument or an answer: the door is `status`, what it is
         # used for has a door of its own.
@@ -236,10 +238,10 @@ class ChannelEnd:
                 have = self._inbox.write(_name(user), _whole(body, "at"), request.blob)
                 return {"have": have}, b""
             case _:
-                what, digest = _text(body, "what"), _text(body, "sha256")
+                digest = _text(body, "sha256")
                 check(user, "push")
                 data = self._inbox.finish(_name(user), digest)
-                taken = self._desk.push(user, what, data, _text(body, "signature"))
+                taken = self._desk.push(user, data, body)
                 return self._value(taken, user), b""
 
     def _hello(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ code, or the city's order comes ready. `authority` judges the signatures and not
 from __future__ import annotations
 
 import binascii
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -35,6 +36,8 @@ PLAIN: Final = (
 """Methods of `DeviceAccess` that are calls as they are, without arguments."""
 PULLS: Final = (Parcel.MASKS, Parcel.REGISTER, Parcel.CONFIG, Parcel.LOG)
 PUSHES: Final = (Parcel.MASKS, Parcel.REGISTER, Parcel.CONFIG, Parcel.UPDATE)
+MAX_REASON: Final = 200
+"""Letters; so a request fits a packet, whatever the script."""
 MAX_MINUTES: Final = 120.0
 
 
@@ -57,6 +60,7 @@ class Desk:
     ) -> None:
         self._device, self._gatekeeper, self._outbox = device, gatekeeper, outbox
         self._words = words
+        self._kept: tuple[str, bytes] = "", b""
         self._calls: dict[str, tuple[str, Callable[[User, Args], Any]]] = {
             "masks": ("masks", lambda user, args: masks_values(self._device.masks())),
             "record_zones": ("record_zones", self._record_zones),
@@ -90,20 +94,40 @@ class Desk:
             raise AssertionError("access.check lets nobody in")
         return answer(user, args)
 
-    def pull(self, user: User | None, what: str) -> bytes:
-        """A whole file of the unit."""
-        check(user, "pull")
-        return self._device.pull(_parcel(what, PULLS))
+    def pull(self, user: User | None, args: Args) -> bytes:
+        """A whole file of the unit.
 
-    def push(self, user: User | None, what: str, data: bytes, signature: str) -> Document:
+        A ledger grows with every login: the copy that a break of the line cut off is kept for
+        whoever asked for it, and goes on where its `sha256` is named.
+        """
+        check(user, "pull")
+        if user is None:
+            raise AssertionError("access.check lets nobody in")
+        what = _parcel(_text(args, "what", 20), PULLS)
+        again = _text(args, "sha256", 64)
+        owner, kept = self._kept
+        if what is Parcel.LOG and owner == user.name and _digest(kept) == again:
+            return kept
+        data = self._device.pull(what, who=user.name, reason=_text(args, "reason", MAX_REASON))
+        self._kept = (user.name, data) if what is Parcel.LOG else ("", b"")
+        return data
+
+    def forget(self) -> None:
+        """Whoever was here has left in order: nothing is kept for them."""
+        self._kept = "", b""
+
+    def push(self, user: User | None, data: bytes, args: Args) -> Document:
         """Hand a whole file to the unit."""
         check(user, "push")
-        parcel = _parcel(what, PUSHES)
+        if user is None:
+            raise AssertionError("access.check lets nobody in")
+        parcel, signature = _parcel(_text(args, "what", 20), PUSHES), _text(args, "signature", 2000)
         try:
             signed = binascii.a2b_base64(signature, strict_mode=True) if signature else None
         except (binascii.Error, ValueError) as err:
             raise _bad("the signature is not base64") from err
-        return self._device.push(parcel, data, signed)
+        reason = _text(args, "reason", MAX_REASON)
+        return self._device.push(parcel, data, signed, who=user.name, reason=reason)
 
     # --- calls with arguments ----------------------------------------------------------------
 
@@ -233,6 +257,10 @@ def _text(args: Args, key: str, most: int, *, least: int = 0) -> str:
     if not isinstance(value, str) or not least <= len(value) <= most:
         raise _bad(f"{key} must be text of {least} to {most} characters")
     return value
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _is_line(value: object) -> bool:
