@@ -11,7 +11,7 @@ from alpr_edge.exclusion.self_test import Schedule, SelfTester, Stations
 from alpr_edge.exclusion.view_reference import make_reference
 from alpr_edge.exclusion.view_watch import ViewState, ViewWatch
 from alpr_edge.exclusion.zones import Zones
-from alpr_edge.pipeline import read_plates
+from alpr_edge.sight import read_plates
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.recogniser import Recogniser
 from bench.measure import Timing, timed

@@ -22,7 +22,7 @@ import numpy as np
 
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import make_zones
-from alpr_edge.pipeline import FindsPlates, ReadsPlates, look
+from alpr_edge.sight import FindsPlates, ReadsPlates, look
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import ClosedTrack, Frame, Image, Quad, Read
 from alpr_edge.vision.detector import Detector

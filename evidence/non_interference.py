@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from alpr_edge.exclusion.zones import Zones, rasterise
-from alpr_edge.pipeline import FindsPlates, ReadsPlates, read_still
+from alpr_edge.sight import FindsPlates, ReadsPlates, read_still
 from alpr_edge.simulator.plate_art import draw_plates, paint_plate
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import Frame, Image

@@ -21,7 +21,7 @@ from detector_data import is_held_out
 
 from alpr_edge.cli.read import as_json
 from alpr_edge.exclusion.zones import make_zones
-from alpr_edge.pipeline import read_still
+from alpr_edge.sight import read_still
 from alpr_edge.types import Frame
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model

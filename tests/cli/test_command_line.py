@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
 import pytest
 
 import alpr_edge
-from alpr_edge.cli import main
+from alpr_edge.cli import COMMANDS, build_parser, main
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
@@ -67,10 +68,37 @@ def test_config_check_says_every_problem(tmp_path, capsys):
 
 def test_reading_loads_no_config_or_network_library():
     """Start-up of `read` stays light: pydantic and paho are for devices."""
-    heavy = ("pydantic", "paho", "sqlite3", "rich", "cryptography", "shapely")
+    heavy = ("pydantic", "paho", "sqlite3", "rich", "cryptography", "shapely", "serial", "lap")
+    ours = (
+        "pipeline",
+        "console",
+        "ledger",
+        "placement",
+        "exclusion.gate",
+        "vision.tracker",
+        "cli.run",
+    )
+    unwanted = heavy + tuple(f"alpr_edge.{name}" for name in ours)
     code = (
-        "import sys; from alpr_edge.wiring.stills import make_still_reader; make_still_reader(); "
-        f"print([m for m in {heavy} if m in sys.modules])"
+        "import sys; from alpr_edge.cli import main; status = main(['read', 'missing.jpg']); "
+        "from alpr_edge.wiring.stills import make_still_reader; make_still_reader(); "
+        f"print(status, [m for m in {unwanted} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "1 []"
+
+
+def test_a_command_alone_is_parsed_as_among_all():
+    """Only the named command's module is loaded; its help is the one of the whole parser."""
+    whole = subparsers(build_parser())
+    assert set(COMMANDS) | {"completion"} == set(whole)
+    for name in COMMANDS:
+        alone = subparsers(build_parser(name))
+        assert set(alone) == {name, "completion"}
+        assert alone[name].format_help() == whole[name].format_help()
+
+
+def subparsers(parser):
+    """Name → parser of each command."""
+    (found,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return found.choices

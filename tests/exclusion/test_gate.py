@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alpr_edge.exclusion.gate import Gate, GateLimits, ReleasedRead, judge_still
+from alpr_edge.exclusion.gate import Gate, GateLimits, ReleasedRead
+from alpr_edge.exclusion.photo import judge_still
 from alpr_edge.exclusion.zones import make_zones, rasterise
 from alpr_edge.types import (
     ClosedTrack,

@@ -10,7 +10,8 @@ import pytest
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import Zones, make_zones
-from alpr_edge.pipeline import SURE_PLATE, Pipeline, read_still
+from alpr_edge.pipeline import Pipeline
+from alpr_edge.sight import SURE_PLATE, read_still
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import DropReason, Frame
 from alpr_edge.vision.detector import Detector

@@ -16,7 +16,7 @@ import pytest
 
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import make_zones
-from alpr_edge.pipeline import look, read_still
+from alpr_edge.sight import look, read_still
 from alpr_edge.types import Frame, Image
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model

@@ -40,7 +40,7 @@ from alpr_edge.exclusion.passes import Pass
 from alpr_edge.exclusion.reach import Sight
 from alpr_edge.exclusion.states import Event, State, advance
 from alpr_edge.exclusion.zones import Zones, crosses, grow, is_far, touches
-from alpr_edge.types import ClosedTrack, Drop, DropReason, Quad, Sighting, TrackStep
+from alpr_edge.types import ClosedTrack, Drop, DropReason, Quad, TrackStep
 
 _SEAL = object()
 _STILL = np.zeros(2)
@@ -476,14 +476,3 @@ class Gate:
     def _wipe_read(self, one: Pass) -> None:
         self._texts.wipe(one.read)
         one.read = one.closed = None
-
-
-def judge_still(
-    zones: Zones, sightings: Sequence[Sighting]
-) -> tuple[tuple[Sighting, ...], tuple[Drop, ...]]:
-    """Which sightings of a single photo may be shown, and a drop for each that may not.
-
-    A photo has no before and after: what touches the core mask is suppressed.
-    """
-    shown = tuple(s for s in sightings if not touches(zones.core, grow(s.detection.quad)))
-    return shown, (Drop(DropReason.TOUCHES_MASK),) * (len(sightings) - len(shown))

@@ -16,8 +16,9 @@ from alpr_edge.exclusion.self_test import Schedule
 from alpr_edge.exclusion.view_reference import MAX_REFERENCE_BYTES, Reference, parse_reference
 from alpr_edge.exclusion.view_watch import ViewWatch, WatchLimits
 from alpr_edge.exclusion.zones import Zones, rasterise
-from alpr_edge.pipeline import FindsPlates, KnowsGround, Pipeline
+from alpr_edge.pipeline import KnowsGround, Pipeline
 from alpr_edge.process_guard import lock_memory
+from alpr_edge.sight import FindsPlates
 from alpr_edge.trust.key_files import load_model_keys
 from alpr_edge.trust.model_signature import SignedModels
 from alpr_edge.vision.detector import Detector

@@ -7,7 +7,7 @@ from typing import Literal
 
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.exclusion.zones import Zones, rasterise
-from alpr_edge.pipeline import FindsPlates, ReadsPlates, read_still
+from alpr_edge.sight import FindsPlates, ReadsPlates, read_still
 from alpr_edge.types import Drop, Frame, Sighting
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
