@@ -14,7 +14,7 @@ from alpr_edge.exclusion.mask import MaskedFrame, Masker
 from alpr_edge.exclusion.zones import make_zones
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import Detection, Frame
-from alpr_edge.vision.detector import MAX_PLATES, WINDOW_PX, Detector, cut_window, decode
+from alpr_edge.vision.detector import MAX_PLATES, WINDOW_PX, Detector, cut_window, decode, resized
 from alpr_edge.vision.models import load_model
 from alpr_edge.vision.recogniser import CROP_SIZE_PX, MARGIN, Recogniser, crop_plate, rectify
 
@@ -153,6 +153,26 @@ def test_a_window_at_the_edge_or_outside_is_filled_with_grey():
     cut_window(image, corner, out)
     assert out[0, 0, 0] == 114
     assert out[-1, -1, 0] == 7
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1280, 720), (1283, 721), (1920, 1080), (900, 2600)])
+def test_shrinking_keeps_everything_in_its_place(size):
+    """A bright spot lands where the scale says, whatever was halved on the way."""
+    width, height = size
+    image = np.zeros((height, width, 3), np.uint8)
+    at = np.array([0.3 * width, 0.6 * height])
+    reach = np.array([width, height]) * 0.05
+    (x0, y0), (x1, y1) = (at - reach).astype(int), (at + reach).astype(int)
+    image[y0:y1, x0:x1] = 255
+    scale = min(640 / width, 640 / height)
+    goal = round(width * scale), round(height * scale)
+    small = resized(image, goal)
+    assert small.shape == (goal[1], goal[0], 3)
+    rows, cols = np.nonzero(small[..., 0] > 127)
+    ratio = np.array(goal) / size
+    middle = (np.array([x0 + x1, y0 + y1]) / 2) * ratio
+    assert np.allclose([cols.mean() + 0.5, rows.mean() + 0.5], middle, atol=1.0)
+    assert abs(small.mean() - image.mean()) < 1
 
 
 def test_the_close_look_is_bounded(detector):

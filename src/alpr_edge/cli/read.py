@@ -68,8 +68,8 @@ def call(args: argparse.Namespace) -> int:
         try:
             if entry.error is not None:
                 raise entry.error
-            frame = load_photo(entry.path)
-            line = _read(reader, frame, entry.source)
+            # Not kept: the next photo is decoded when this one's pixels are gone.
+            line = _read(reader, load_photo(entry.path), entry.source)
         except AlprEdgeError as err:
             failed += 1
             line = {"source": entry.source, "error": {"code": err.code, "message": err.message}}

@@ -34,8 +34,12 @@ MAX_PLATES = 64
 OVERLAP = 0.4
 """Two boxes with a larger intersection over union are one plate."""
 
-CANDIDATE_SCORE = 0.2
-"""Weakest first finding that is looked at closely."""
+CANDIDATE_SCORE = 0.3
+"""Weakest first finding that is looked at closely. Source: held-out training scenes, 2026-11: from
+0.2 on, twice the windows, half as many false finds more, and not one of 163 plates more."""
+
+CONFIRMED_SCORE = 0.2
+"""From this score on the close look's corners are taken instead of the first look's."""
 
 MAX_CLOSE_LOOKS = 8
 """Windows a frame at the most: together half of the first look's pixels at 640×384."""
@@ -105,7 +109,7 @@ class Detector:
         for i, (raw, (origin, scale)) in enumerate(zip(raws, places, strict=True)):
             score, quad = _nearest_middle(raw)
             scores[i] = np.sqrt(scores[i] * score)
-            if score >= CANDIDATE_SCORE:
+            if score >= CONFIRMED_SCORE:
                 quads[i] = quad / scale + origin
         order = np.argsort(-scores, kind="stable")
         scores, quads = scores[order], quads[order]
@@ -120,9 +124,22 @@ class Detector:
             self._canvas = np.full((rows, cols, 3), 114, np.uint8)
         self._canvas[height:] = 114
         self._canvas[:, width:] = 114
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        self._canvas[:height, :width] = cv2.resize(image, (width, height), interpolation=how)
+        self._canvas[:height, :width] = resized(image, (width, height))
         return self._canvas
+
+
+def resized(image: Image, size_px: tuple[int, int]) -> Image:
+    """The picture at this width and height.
+
+    Halved as long as it is more than twice as large, then interpolated: OpenCV averages exact
+    halves fast, and other areas slowly. Source: 1024×768 to 640×480 takes 0.7 ms instead of 4.2; of
+    163 held-out plates, enlarged to five widths, as many are found (within 1 in 100).
+    """
+    width, height = size_px
+    while image.shape[1] > 2 * width and image.shape[0] > 2 * height:
+        half = -(-image.shape[1] // 2), -(-image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(image, size_px, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def decode(
