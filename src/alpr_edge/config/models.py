@@ -589,6 +589,12 @@ class Console(Section):
     """Flow control."""
     folder: PathField = Field("console", validate_default=True)
     """Where users, their sealed keys and failed attempts are kept; for the service's user only."""
+    network_file: PathField | None = None
+    """Lets a technician set address, gateway and name servers: the file of systemd-networkd that
+    the console writes, such as `/etc/systemd/network/05-alpr-edge.network`. Only with `mqtt.tls`,
+    which proves the broker whatever the network is (ADR 0029)."""
+    network_link: Annotated[str, AfterValidator(rules.link_name)] = "eth0"
+    """The link that the file is for."""
 
 
 class DeviceConfig(Section):

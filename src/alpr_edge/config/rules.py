@@ -16,6 +16,8 @@ PRECISIONS: Final = {"balanced": 0.95, "strict": 0.99}
 
 _IDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_LINK: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
+"""Source: linux/if.h, IFNAMSIZ."""
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _FOURCC: Final = re.compile(r"[A-Za-z0-9 ]{4}")
 
@@ -49,6 +51,13 @@ def host_name(value: str) -> str:
     """Name or address, without scheme and port."""
     if not _HOST.fullmatch(value):
         raise ValueError("must be a host name or an IP address, without 'mqtt://' and port")
+    return value
+
+
+def link_name(value: str) -> str:
+    """Name of a network link."""
+    if not _LINK.fullmatch(value):
+        raise ValueError("must be the name of a network link, such as 'eth0'")
     return value
 
 

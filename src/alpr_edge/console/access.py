@@ -55,6 +55,7 @@ NEEDS: Final = {
         (
             *("draft", "commit_record", "confirm_masks", "run_self_test", "test_mqtt"),
             *("take_reference", "save_calibration", "still", "pull", "push", "reboot"),
+            *("link_settings", "set_link", "requested"),
         ),
         Level.TECHNICIAN,
     ),

@@ -21,12 +21,6 @@ def _self_test(sitting: Sitting, values: dict[str, Any]) -> Talk:
     yield say(*lay_out(found), data=found)
 
 
-def _test_mqtt(sitting: Sitting, values: dict[str, Any]) -> Talk:
-    yield Now("reaching the broker …")
-    found = sitting.device.test_mqtt()
-    yield say(*lay_out(found), data=found)
-
-
 def _take_reference(sitting: Sitting, values: dict[str, Any]) -> Talk:
     answer = yield Ask("by day, masks final, nobody before the lens? type yes: ")
     if answer.strip() != _YES:
@@ -161,7 +155,6 @@ def _logout(sitting: Sitting, values: dict[str, Any]) -> Talk:
 
 ACTING: Final[dict[str, Does]] = {
     "run_self_test": _self_test,
-    "test_mqtt": _test_mqtt,
     "take_reference": _take_reference,
     "calibrate": _calibrate,
     "reads": _reads,

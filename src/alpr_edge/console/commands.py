@@ -306,6 +306,8 @@ _ACTING: Final = (
         ("test", "mqtt"),
         "reach the broker now: name, connection, certificate, login",
         _TECHNICIAN,
+        BOTH,
+        options=(Option("requested", None, "the one that was set and is not signed yet"),),
         needs=("test_mqtt",),
     ),
     Command(
@@ -353,7 +355,7 @@ _MOVING: Final = (
         ("send", Arg("what", kinds.choice(*SENT), "a file of the unit")),
         "have the unit send a file by XMODEM; pictures are masked, plates covered",
         _TECHNICIAN,
-        needs=("pull", "still"),
+        needs=("pull", "still", "requested"),
     ),
     Command(
         "receive",
@@ -362,6 +364,80 @@ _MOVING: Final = (
         _TECHNICIAN,
         options=(Option("size", Arg("size", kinds.SIZE, "of the file"), "where it is no text"),),
         needs=("push",),
+    ),
+)
+
+_SETTING: Final = (
+    Command(
+        "set_network_address",
+        ("set", "network", "address", Arg("value", kinds.ADDRESS, "of the unit's link")),
+        "the unit's address: in force at `commit network`",
+        _TECHNICIAN,
+        CHANGE,
+        needs=("link_settings",),
+    ),
+    Command(
+        "set_network_gateway",
+        ("set", "network", "gateway", Arg("value", kinds.IP, "of the router")),
+        "the way out: in force at `commit network`",
+        _TECHNICIAN,
+        CHANGE,
+        needs=("link_settings",),
+    ),
+    Command(
+        "set_network_dns",
+        ("set", "network", "dns", Arg("value", kinds.IP, "one or more", many=True)),
+        "name servers: in force at `commit network`",
+        _TECHNICIAN,
+        CHANGE,
+        needs=("link_settings",),
+    ),
+    Command(
+        "set_mqtt_host",
+        ("set", "mqtt", "host", Arg("value", kinds.HOST, "name or address")),
+        "another broker: a request that the city signs",
+        _TECHNICIAN,
+        CHANGE,
+        needs=("requested",),
+    ),
+    Command(
+        "set_mqtt_port",
+        ("set", "mqtt", "port", Arg("value", kinds.PORT, "mostly 8883 with certificates")),
+        "another port of the broker: a request that the city signs",
+        _TECHNICIAN,
+        CHANGE,
+        needs=("requested",),
+    ),
+    Command(
+        "show_settings",
+        ("show", "settings"),
+        "network and broker: what was set, and what is not in force yet",
+        _TECHNICIAN,
+        BOTH,
+        needs=("link_settings",),
+    ),
+    Command(
+        "commit_network",
+        ("commit", "network"),
+        "put the network settings in force",
+        _TECHNICIAN,
+        CHANGE,
+        needs=("set_link",),
+    ),
+    Command(
+        "show_request",
+        ("show", "request"),
+        "the configuration with what was set, for the city to sign",
+        _TECHNICIAN,
+        BOTH,
+        needs=("requested",),
+    ),
+    Command(
+        "discard_settings",
+        ("discard", "settings"),
+        "network and broker again as they are",
+        _TECHNICIAN,
+        CHANGE,
     ),
 )
 
@@ -415,4 +491,6 @@ _TERMINAL: Final = (
     Command("logout", ("exit",), "leave", modes=LOOK),
 )
 
-GRAMMAR: Final = Grammar((*_LOOKING, *_EDITING, *_ACTING, *_MOVING, *_PEOPLE, *_TERMINAL))
+GRAMMAR: Final = Grammar(
+    (*_LOOKING, *_EDITING, *_ACTING, *_SETTING, *_MOVING, *_PEOPLE, *_TERMINAL)
+)

@@ -11,12 +11,13 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from alpr_edge.console.settings import LinkSettings
 from alpr_edge.zone_set import ZoneSet
 
 Document = dict[str, Any]
@@ -241,8 +242,32 @@ class DeviceAccess(Protocol):
         """Have one run with the next frames."""
         ...
 
-    def test_mqtt(self) -> Document:
-        """Reach the broker now: name, connection, certificate, login."""
+    def test_mqtt(self, signed: Mapping[str, str | int] | None = None) -> Document:
+        """Reach the broker now: name, connection, certificate, login.
+
+        Args:
+            signed: the one that a request with these settings names, instead.
+        """
+        ...
+
+    def link_settings(self) -> LinkSettings | None:
+        """What was set for the network link here; None: nothing."""
+        ...
+
+    def set_link(self, settings: LinkSettings, *, who: str) -> Document:
+        """Set the network link.
+
+        Raises:
+            ConsoleError: `console.network.not_allowed` or `.invalid`.
+        """
+        ...
+
+    def requested(self, signed: Mapping[str, str | int]) -> bytes:
+        """The configuration with some keys (`table.key`) changed, for the city to sign.
+
+        Raises:
+            ConfigError: it would not be sound.
+        """
         ...
 
     def take_reference(self, seconds: float = 60.0) -> Document:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface
 from math import isfinite
 from typing import Any, Final
 
+from alpr_edge.config.rules import host_name
 from alpr_edge.console.access import Level
 from alpr_edge.console.grammar import Kind
 
@@ -134,7 +136,23 @@ def _frame(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def _address(text: str) -> str:
+    if text == "dhcp":
+        return text
+    if "/" not in text:
+        raise ValueError("dhcp, or address and prefix")
+    return str(ip_interface(text))
+
+
+def _ip(text: str) -> str:
+    return str(ip_address(text))
+
+
 Parse = Callable[[str], Any]
+ADDRESS: Final = Kind("<dhcp|address/prefix>", _address, "10.0.0.5/24")
+IP: Final = Kind("<address>", _ip, "10.0.0.1")
+HOST: Final = Kind("<host>", host_name, "broker.example")
+PORT: Final = whole(1, 65_535, "<port>", "8883")
 PLACE: Final = Kind("<x,y>", _place, "0.25,0.4")
 MASK: Final = name_of("mask", "door")
 BAND: Final = name_of("band", "kerb")

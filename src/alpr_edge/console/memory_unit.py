@@ -6,7 +6,7 @@ It has no camera and no network; what needs them says so, or answers as set. Not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from alpr_edge.authority.record import SignedRecord, open_record
@@ -22,6 +22,7 @@ from alpr_edge.console.device import (
     Preview,
     Still,
 )
+from alpr_edge.console.settings import LinkSettings, changed_text
 from alpr_edge.delivery.clocks import Clocks
 from alpr_edge.errors import ConsoleError
 from alpr_edge.placement.session import CalibrationSession
@@ -40,6 +41,7 @@ class MemoryUnit:
         moved: files that were fetched or brought, by whom and why.
         waiting: reads that wait here.
         picture: what `still` gives.
+        link: what was set for the network.
         view, taken: digests of the reference view in use, and of the last one taken.
         ring: who may sign masks; set it when keys are known.
     """
@@ -59,6 +61,7 @@ class MemoryUnit:
         self.picture: Still | None = None
         self.view: str | None = None
         self.taken: str | None = None
+        self.link: LinkSettings | None = None
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -191,9 +194,24 @@ class MemoryUnit:
         self.done.append("self-test")
         return {"started": True}
 
-    def test_mqtt(self) -> Document:
+    def link_settings(self) -> LinkSettings | None:
+        """What was set."""
+        return self.link
+
+    def set_link(self, settings: LinkSettings, *, who: str) -> Document:
+        """Kept in memory."""
+        settings.check()
+        self.link = settings
+        self.done.append(f"network by {who}")
+        return settings.document()
+
+    def requested(self, signed: Mapping[str, str | int]) -> bytes:
+        """A small configuration, changed."""
+        return changed_text('[mqtt]\nhost = "127.0.0.1"\n', signed).encode()
+
+    def test_mqtt(self, signed: Mapping[str, str | int] | None = None) -> Document:
         """Noted."""
-        self.done.append("mqtt")
+        self.done.append(f"mqtt {dict(signed)}" if signed else "mqtt")
         return {"steps": [{"step": "connect", "good": True}]}
 
     def take_reference(self, seconds: float = 60.0) -> Document:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from alpr_edge.console.channel.requests import PULLS, PUSHES
 from alpr_edge.console.channel.xmodem import MAX_BYTES, Receiver, Sender, trim
 from alpr_edge.console.device import LEAST_REASON, REASONED, Parcel
+from alpr_edge.console.setting import request_of
 from alpr_edge.console.sitting import Does, Sitting
 from alpr_edge.console.talk import Ask, Move, Now, Talk, lay_out, say
 from alpr_edge.errors import ConsoleError
@@ -28,6 +29,9 @@ _LEAVE: Final = "Ctrl-C gives up; once it moves, Ctrl-X twice"
 
 def _send(sitting: Sitting, values: dict[str, Any]) -> Talk:
     what = values["what"]
+    if what == REQUEST:
+        yield from send_file(request_of(sitting), "device.toml")
+        return
     if what == PICTURE:
         yield from _picture(sitting)
         return
@@ -139,7 +143,8 @@ _NAMES: Final = {
 _SIGNED_BESIDE: Final = (Parcel.CONFIG, Parcel.UPDATE)
 """What the city signs in a file of its own."""
 PICTURE: Final = "picture"
-SENT: Final = (*(one.value for one in PULLS), PICTURE)
+REQUEST: Final = "request"
+SENT: Final = (*(one.value for one in PULLS), PICTURE, REQUEST)
 RECEIVED: Final = tuple(one.value for one in PUSHES)
 
 MOVING: Final[dict[str, Does]] = {"send": _send, "receive": _receive}

@@ -39,12 +39,14 @@ from alpr_edge.console.looking import LOOKING
 from alpr_edge.console.moving import MOVING
 from alpr_edge.console.people import PEOPLE, enter
 from alpr_edge.console.seat import People, Seat
+from alpr_edge.console.setting import SETTING
+from alpr_edge.console.settings import Settings
 from alpr_edge.console.sitting import Does, Sitting
 from alpr_edge.console.talk import Ask, Move, Now, Paste, Say, Talk, say
 from alpr_edge.errors import AlprEdgeError, ConsoleError
 
 PROMPTS: Final = {Mode.LOOK: "alpr-edge> ", Mode.CHANGE: "alpr-edge# "}
-DOES: Final[dict[str, Does]] = {**LOOKING, **EDITING, **ACTING, **MOVING, **PEOPLE}
+DOES: Final[dict[str, Does]] = {**LOOKING, **EDITING, **ACTING, **MOVING, **PEOPLE, **SETTING}
 _MORE: Final = "--More--"
 _LOCKED: Final = "locked: nothing was typed for five minutes"
 
@@ -71,7 +73,7 @@ class Session:
         self._on_defect = on_defect
         self._editor = Editor()
         self._who: User | None = None
-        self._parked: tuple[str, Candidate, Mode] | None = None
+        self._parked: tuple[str, Candidate | None, Mode, Settings] | None = None
         self._talk: Talk | None = None
         self._waits: Ask | Paste | None = None
         self._moving: Transfer | None = None
@@ -341,7 +343,9 @@ class Session:
             return
         self._who = user
         if self._parked is not None and self._parked[0] == user.name:
-            _, self._sitting.candidate, self._sitting.mode = self._parked
+            _, candidate, mode, settings = self._parked
+            self._sitting.candidate, self._sitting.mode = candidate, mode
+            self._sitting.settings = settings
             yield "your candidate is still here\n"
         self._parked = None
         yield "? shows what can be typed\n"
@@ -352,8 +356,10 @@ class Session:
         self._drop_talk()
         sitting = self._sitting
         if self._who is not None:
-            if sitting.candidate is not None and not sitting.ended:
-                self._parked = (self._who.name, sitting.candidate, sitting.mode)
+            begun = sitting.candidate is not None or not sitting.settings.is_empty
+            if begun and not sitting.ended:
+                kept = sitting.candidate, sitting.mode, sitting.settings
+                self._parked = (self._who.name, *kept)
             if sitting.seat.user is self._who or sitting.seat.user is None:
                 sitting.seat.leave()
             self._note_end(self._who, why)

@@ -11,6 +11,7 @@ from alpr_edge.console.candidate import Candidate
 from alpr_edge.console.device import DeviceAccess
 from alpr_edge.console.grammar import Mode
 from alpr_edge.console.seat import People, Seat
+from alpr_edge.console.settings import Settings
 from alpr_edge.console.talk import Talk
 from alpr_edge.errors import AlprEdgeError, ConsoleError
 
@@ -34,6 +35,7 @@ class Sitting:
     Attributes:
         candidate: None outside configure mode.
         editing: name of the mask that is being edited.
+        settings: what was set of network and broker, and is not in force.
         ended: the person asked to leave.
     """
 
@@ -44,6 +46,7 @@ class Sitting:
     mode: Mode = Mode.LOOK
     candidate: Candidate | None = None
     editing: str | None = None
+    settings: Settings = field(default_factory=Settings)
     typed: list[str] = field(default_factory=list)
     ended: bool = False
 

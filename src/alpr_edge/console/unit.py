@@ -23,7 +23,7 @@ from alpr_edge.config.files import FileTrouble, read_regular_file
 from alpr_edge.config.mask_file import mask_digest
 from alpr_edge.config.models import DeviceConfig
 from alpr_edge.config.parse import config_digest
-from alpr_edge.console import mask_facts, unit_facts
+from alpr_edge.console import mask_facts, unit_facts, unit_settings
 from alpr_edge.console.accounts import Accounts
 from alpr_edge.console.broker_test import reach_broker
 from alpr_edge.console.device import (
@@ -36,6 +36,7 @@ from alpr_edge.console.device import (
     Still,
 )
 from alpr_edge.console.reference_taker import ReferenceTaker, load_view, none_here, taken_file
+from alpr_edge.console.settings import LinkSettings
 from alpr_edge.console.unit_files import Masks, UnitFiles, disk, not_here
 from alpr_edge.console.view_keeper import ViewKeeper
 from alpr_edge.delivery.clocks import Clocks
@@ -46,7 +47,7 @@ from alpr_edge.exclusion.projection import near_sites
 from alpr_edge.exclusion.view_reference import draw_edges
 from alpr_edge.ledger.files import CHECKPOINT
 from alpr_edge.ledger.note import parse_checkpoint, parse_note
-from alpr_edge.ledger.telling import Asked, Tells
+from alpr_edge.ledger.telling import Asked, By, Tells
 from alpr_edge.placement.camera_file import camera_values
 from alpr_edge.placement.check import Placement, Policy, check_placement
 from alpr_edge.placement.files import load_camera
@@ -377,9 +378,29 @@ class RealUnit:
         live = self._alive()
         return {"started": live.test_now(), "latest": dict(live.health()["self_test"])}
 
-    def test_mqtt(self) -> Document:
+    def test_mqtt(self, signed: Mapping[str, str | int] | None = None) -> Document:
         """See `DeviceAccess`."""
-        return reach_broker(mqtt_settings(self._config, self._place.environment))
+        config = self._config
+        if signed:
+            _, config = unit_settings.requested(self._place.config_file, signed)
+        settings = mqtt_settings(config, self._place.environment)
+        return reach_broker(settings, log_in=not signed or settings.tls is not None)
+
+    def link_settings(self) -> LinkSettings | None:
+        """See `DeviceAccess`."""
+        return unit_settings.link_settings(self._config)
+
+    def set_link(self, settings: LinkSettings, *, who: str) -> Document:
+        """See `DeviceAccess`."""
+        done = unit_settings.set_link(self._config, settings)
+        if self._tells is not None:
+            digest, by = config_digest(self._config), By(who=who, reason="set on the console")
+            self._tells.config_changed(digest, digest, by, settings=("network",))
+        return done
+
+    def requested(self, signed: Mapping[str, str | int]) -> bytes:
+        """See `DeviceAccess`."""
+        return unit_settings.requested(self._place.config_file, signed)[0]
 
     def take_reference(self, seconds: float = 60.0) -> Document:
         """See `DeviceAccess`."""

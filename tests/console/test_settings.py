@@ -1,0 +1,165 @@
+"""Network and broker key by key: what is the technician's, and what the city signs."""
+
+from __future__ import annotations
+
+import contextlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.console.console_samples import CITY, Terminal
+from tests.console.line_client import make_unit
+from tests.console.test_moving import drive, receiver
+from tests.console.test_unit import code_of, real
+
+from alpr_edge.console.armour import unarmour
+from alpr_edge.console.device import Parcel
+from alpr_edge.console.settings import DHCP, LinkSettings, network_file, read_network_file
+from alpr_edge.errors import ConsoleError
+from alpr_edge.trust.documents import DocumentType
+from alpr_edge.trust.envelope import sign_file
+
+ADDRESS = "set network address 10.0.0.5/24"
+ADDRESSES = st.ip_addresses().map(str)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    one = Terminal(tmp_path / "console")
+    one.log_in("anna")
+    return one
+
+
+def test_the_network_is_set_key_by_key_and_committed(terminal: Terminal) -> None:
+    terminal.type(f"configure\n{ADDRESS}\nset net gate 10.0.0.1\nset network dns 10.0.0.2 10.0.0.3")
+    assert terminal.unit.link is None
+    out = terminal.type("show settings")
+    assert "address: 10.0.0.5/24" in out
+    assert "left as it is" in terminal.type("commit network\nno")
+    out = terminal.type("commit network\nyes")
+    assert "test mqtt says" in out
+    assert terminal.unit.link == LinkSettings("10.0.0.5/24", "10.0.0.1", ("10.0.0.2", "10.0.0.3"))
+    assert "network by anna" in terminal.unit.done
+    # One key more keeps the others; dhcp lets go of them.
+    terminal.type("set network dns 10.0.0.9\ncommit network\nyes")
+    assert terminal.unit.link.gateway == "10.0.0.1"
+    terminal.type("set network address dhcp\ncommit network\nyes")
+    assert terminal.unit.link == LinkSettings()
+    assert "console.settings.none" in terminal.type("commit network")
+    for wrong in (
+        f"{ADDRESS}\nset network gateway 10.9.0.1",
+        f"{ADDRESS}\nset network gateway 10.0.0.5",
+        "set network address dhcp\nset network dns 10.0.0.2",
+    ):
+        assert "console.network.invalid" in terminal.type(
+            f"discard settings\n{wrong}\ncommit network"
+        )
+    for wrong in ("address 10.0.0.5", "address 10.0.0.500/24", "gateway x", "dns 1.2.3"):
+        assert "console.syntax" in terminal.type(f"set network {wrong}")
+    assert terminal.defects == []
+
+
+def test_another_broker_is_a_request_that_leaves_and_is_tried(terminal: Terminal) -> None:
+    assert "console.settings.none" in terminal.type("send request")
+    terminal.type("configure\nset mqtt host broker.example\nset mqtt port 8883")
+    out = terminal.type("show request | no-more")
+    body = out[out.index("-----BEGIN") : out.rindex("-----") + 5]
+    wanted = {"mqtt": {"host": "broker.example", "port": 8883}}
+    assert tomllib.loads(unarmour(body).decode()) == wanted
+    assert "console.syntax" in terminal.type("set mqtt host mqtt://broker.example")
+    terminal.type("test mqtt requested")
+    assert "mqtt {'mqtt.host': 'broker.example', 'mqtt.port': 8883}" in terminal.unit.done
+    terminal.type("exit\nsend request")
+    other, got = receiver()
+    assert "sha256" in drive(terminal, other)
+    assert tomllib.loads(got[0].rstrip(b"\x1a").decode()) == wanted
+    # Locked meanwhile: what was set is kept for the same person, and for nobody else.
+    terminal.clocks.pass_s(301)
+    terminal.tick()
+    terminal.log_in("sam")
+    assert "broker.example" not in terminal.type("show settings")
+    terminal.type("logout")
+    assert terminal.defects == []
+
+
+def test_what_was_set_is_kept_over_a_lock(terminal: Terminal) -> None:
+    terminal.type("configure\nset mqtt host broker.example\nexit")
+    terminal.clocks.pass_s(301)
+    terminal.tick()
+    terminal.log_in("anna")
+    assert "broker.example" in terminal.type("show settings")
+    terminal.type("configure\ndiscard settings")
+    assert "broker.example" not in terminal.type("show settings")
+
+
+@given(
+    st.ip_addresses(v=4).map(lambda one: f"{one}/20") | st.just(DHCP),
+    ADDRESSES | st.just(""),
+    st.lists(ADDRESSES),
+)
+def test_what_is_written_is_read_again(address: str, gateway: str, dns: list[str]) -> None:
+    settings = LinkSettings(address, gateway, tuple(dns))
+    if address == DHCP:
+        settings = LinkSettings()
+    with contextlib.suppress(ConsoleError):
+        settings.check()
+    assert read_network_file(network_file("eth0", settings)) == settings
+    assert read_network_file("[Match]\nName=e*\n") is None
+
+
+def unit_with(tmp_path: Path, *, tls: bool, mine: bool) -> Any:
+    files = make_unit(tmp_path)
+    text = files.config.read_text()
+    if tls:
+        text += '[mqtt.tls]\nca = "ca.pem"\n'
+    if mine:
+        text += '[console]\nnetwork_file = "link.network"\n'
+    files.config.write_text(text)
+    return files
+
+
+def test_the_link_is_set_where_the_city_allows_it_and_the_broker_is_proven(tmp_path: Path) -> None:
+    settings = LinkSettings("10.0.0.5/24", "10.0.0.1")
+    for number, (tls, mine) in enumerate(((False, True), (True, False))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        unit = real(unit_with(folder, tls=tls, mine=mine))
+        assert code_of(unit.set_link, settings, who="anna") == "console.network.not_allowed"
+        assert not (folder / "link.network").exists()
+    unit = real(unit_with(tmp_path, tls=True, mine=True))
+    assert unit.link_settings() is None
+    bad = LinkSettings("10.0.0.5/24", "10.1.0.1")
+    assert code_of(unit.set_link, bad, who="anna") == "console.network.invalid"
+    told = unit.set_link(settings, who="anna")
+    assert told["link"] == "eth0"
+    assert told["counts"] in ("now", "from the unit's next start: reboot")
+    assert unit.link_settings() == settings
+    text = (tmp_path / "link.network").read_text()
+    assert "Name=eth0" in text
+    assert "Gateway=10.0.0.1" in text
+    # What the image brought is not taken for ours.
+    (tmp_path / "link.network").write_text("[Match]\nName=e*\n[Network]\nAddress=1.2.3.4/8\n")
+    assert unit.link_settings() is None
+
+
+@pytest.mark.mosquitto
+def test_a_request_is_tried_signed_and_taken(mosquitto: Any, tmp_path: Path) -> None:
+    files = make_unit(tmp_path)
+    unit = real(files)
+    assert unit.test_mqtt()["reached"] is False
+    signed = {"mqtt.host": "127.0.0.1", "mqtt.port": mosquitto.port}
+    told = unit.test_mqtt(signed)
+    assert told["reached"] is True
+    # Nothing proves who answers there: no name and password are sent.
+    assert told["steps"][-1]["detail"].startswith("not tried")
+    data = unit.requested(signed)
+    why = {"who": "anna", "reason": "another broker"}
+    assert code_of(unit.push, Parcel.CONFIG, data, **why) == "console.push.unsigned"
+    signature = sign_file(DocumentType.CONFIG, data, CITY, number=1)
+    assert unit.push(Parcel.CONFIG, data, signature, **why)["counts"] == "from the next start"
+    assert real(files).test_mqtt()["steps"][-1]["step"] == "login"
+    assert code_of(unit.requested, {"mqtt.port": 0}) == "config.invalid"
+    assert code_of(unit.requested, {"nowhere.host": "x"}) == "config.edit"
