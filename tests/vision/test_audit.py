@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -267,6 +269,41 @@ def test_a_bomb_is_given_up_early(bomb):
         assert tracemalloc.get_traced_memory()[1] < 150e6
     finally:
         tracemalloc.stop()
+
+
+HUNGRY = """
+import resource, sys
+from pathlib import Path
+from alpr_edge.vision.verify import verify
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+before = peak()
+for finding in verify(Path(sys.argv[1])):
+    if finding.name == "detector.onnx":
+        print(finding.exit_status != 0, bool(finding.problems), peak() - before)
+"""
+
+
+@pytest.mark.parametrize("side", [16_384, 65_536])
+def test_a_small_file_that_asks_for_gigabytes_gets_none(folder, side):
+    """1 and 16 GiB of zeros from a file of 500 bytes that the audit has nothing against."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["sides"], ["zeros"]),
+        helper.make_node("ReduceMax", ["zeros"], ["zero"], keepdims=0),
+        helper.make_node("Cast", ["frames"], ["x"], to=1),
+        helper.make_node("Concat", ["x", "x", "x"], ["nine"], axis=3),
+        helper.make_node("Transpose", ["nine"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Add", ["t", "zero"], ["plates"]),
+    ]
+    data = tiny(nodes=nodes, weights=[numpy_helper.from_array(np.array([side, side]), "sides")])
+    assert problems(data) == ""
+    put(folder, "detector.onnx", data)
+    done = subprocess.run(
+        [sys.executable, "-c", HUNGRY, str(folder)], capture_output=True, text=True, check=True
+    )
+    failed, told, mib = done.stdout.split()
+    assert (failed, told) == ("True", "True")
+    assert int(mib) < 400
 
 
 def test_nesting_goes_no_deeper_than_the_table():

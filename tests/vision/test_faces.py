@@ -17,6 +17,7 @@ import pytest
 from alpr_edge.exclusion.mask import Masker
 from alpr_edge.exclusion.zones import make_zones
 from alpr_edge.sight import look, read_still
+from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.types import Frame, Image
 from alpr_edge.vision.detector import Detector
 from alpr_edge.vision.models import load_model
@@ -99,3 +100,27 @@ def test_nothing_is_found_on_a_face(engines, picture, face):
         and top <= s.detection.quad.mean(0)[1] <= bottom
     ]
     assert max(on_face, default=0.0) < FACE_SCORE
+
+
+@pytest.fixture(scope="module")
+def vehicle() -> tuple[Image, str]:
+    """The surroundings of a plate of the simulated street, and its text."""
+    for shot in Street(StreetConfig(seed=11, fps=4.0, duration_s=30.0)).frames():
+        for truth in shot.truth:
+            if truth.readable and np.ptp(truth.corners[:, 0]) >= 70:
+                x, y = truth.corners.mean(0).astype(int)
+                part = shot.image[y - 70 : y + 70, x - 120 : x + 120]
+                if part.shape == (140, 240, 3):
+                    return part.copy(), truth.plate
+    raise AssertionError("the street shows no plate large enough")
+
+
+@pytest.mark.parametrize(("picture", "face"), FACES)
+def test_a_plate_in_the_same_picture_is_found(engines, vehicle, picture, face):
+    """The control: the detector is awake there, it is faces that it passes over."""
+    part, text = vehicle
+    image = picture().copy()
+    image[-140:, :240] = part
+    frame, masker = frame_of(image)
+    found = [s for s in look(masker.apply(frame), *engines) if s.detection.score > FACE_SCORE]
+    assert text in [s.read and s.read.plate for s in found]

@@ -14,6 +14,7 @@ import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 MAX_MODEL_BYTES = 64 << 20
 """Far above our models (a few MB): a larger file is refused before it is read."""
 MAX_MANIFEST_BYTES = 1 << 20
+MAX_TENSOR_BYTES = 512 << 20
+"""What all tensors of all models may take together while they run: thirty times what ours need. A
+file of a few bytes may ask for any amount ("a million by a million zeros"); it fails there."""
 MAX_LISTED = 256
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -302,6 +306,20 @@ def _read(path: Path) -> bytes:
         ) from err
 
 
+@cache
+def _bound_memory() -> None:
+    """One store of memory for the tensors of all models, of at most `MAX_TENSOR_BYTES`.
+
+    Shared, it also takes less than one for each model: they run one after the other.
+    """
+    ort.create_and_register_allocator(
+        ort.OrtMemoryInfo(
+            "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+        ),
+        ort.OrtArenaCfg({"max_mem": MAX_TENSOR_BYTES}),
+    )
+
+
 def _session(
     name: str, data: bytes, threads: int, providers: tuple[str, ...]
 ) -> ort.InferenceSession:
@@ -321,8 +339,14 @@ def _session(
     # One plan of memory is kept for each input shape; photos and windows come in many. Source:
     # 2026-11, five shapes: 16 MiB less without, and no slower.
     options.enable_mem_pattern = False
+    _bound_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return ort.InferenceSession(data, options, providers=list(providers))
+        # Folding constants would compute, while loading, what the bound forbids. It gains nothing
+        # on our graphs.
+        return ort.InferenceSession(
+            data, options, providers=list(providers), disabled_optimizers=["ConstantFolding"]
+        )
     except Exception as err:
         raise InferenceError(
             f"the model {name} does not load: {str(err).splitlines()[0][:200]}",
