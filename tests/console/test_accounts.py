@@ -44,6 +44,11 @@ def code_of(wanted: str, does: object, *args: object) -> str:
 
 def test_first_boot_from_secret_to_a_supervisor(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path / "console", users={})
+    # Not into the void: a line is greeted at power on, and nobody may be there.
+    assert terminal.screen.endswith("press Enter to set it up: ")
+    assert terminal.bytes(b"\x03").endswith("press Enter to set it up: ")
+    assert "First-boot" not in terminal.screen
+    terminal.type("")
     secret = terminal.screen.split("First-boot secret of this unit: ")[1].split("\r\n")[0]
     assert len(secrets_of.plain_words(secret)) == 20
     label = tmp_path / "console" / "first-boot-secret"
@@ -84,6 +89,8 @@ def test_first_boot_from_secret_to_a_supervisor(tmp_path: Path) -> None:
 
 def first_boot(terminal: Terminal, name: str) -> str:
     """From the login line to the code of the second factor; its secret."""
+    if not terminal.accounts.is_secret_shown:
+        terminal.type("")
     secret, _ = terminal.accounts.first_secret_unlocked()
     out = terminal.type(f"{secret}\n{name}\n{PASSWORD}\n{PASSWORD}")
     return out.split("or type it in: ")[1].split("\r\n")[0]
@@ -119,6 +126,7 @@ def test_a_first_set_up_that_breaks_off_begins_anew(tmp_path: Path, how: str) ->
 
 def test_a_reset_of_the_only_supervisor_does_not_reopen_first_boot(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path / "console", users={})
+    terminal.type("")
     secret, _ = terminal.accounts.first_secret_unlocked()
     totp = first_boot(terminal, "sam")
     terminal.type(secrets_of.totp_code(totp, terminal.clocks.wall_s()))
@@ -134,6 +142,7 @@ def test_a_reset_of_the_only_supervisor_does_not_reopen_first_boot(tmp_path: Pat
         terminal.accounts.login("sam", first, "")
     # Who comes too late makes no second first user.
     terminal = Terminal(tmp_path / "late", users={})
+    terminal.type("")
     secret, _ = terminal.accounts.first_secret_unlocked()
     terminal.type(secret)
     make_users(Accounts(tmp_path / "late", terminal.clocks), terminal.clocks, LEVELS)

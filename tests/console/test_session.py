@@ -313,3 +313,31 @@ def test_what_is_pasted_is_refused_with_a_reason(terminal: Terminal) -> None:
     other = sign(DocumentType.ORDER, {"a": 1}, CITY).decode().strip()
     assert "trust.signature.type" in terminal.type(f"commit signed\n{other}\n")
     assert terminal.bytes(b"commit signed\rabc\r\x03").endswith("alpr-edge> ")
+
+
+def test_a_command_of_the_other_mode_says_where_it_is_to_be_had(terminal: Terminal) -> None:
+    terminal.log_in("anna")
+    for line in ("compare", "sh draft", "set mask door points 0,0 1,0 1,1", "edit mask door"):
+        assert "is for configure mode (configure)" in terminal.type(line)
+    out = terminal.type("help commit | no-more")
+    assert "in configure mode" in out
+    assert "commit [confirmed <minutes>]" in out
+    assert "in configure mode" in terminal.type("help rollback")
+    assert "configure mode" not in terminal.type("nonsense")
+    terminal.type("configure")
+    assert "test self is not for configure mode (exit)" in terminal.type("test self")
+    assert "console.not_allowed" not in terminal.screen
+    assert "since: 2026-01-01T" in terminal.type("show login")
+
+
+def test_the_pager_counts_rows_of_the_screen(terminal: Terminal) -> None:
+    terminal.log_in("anna")
+    terminal.type("terminal width 20\nterminal length 6")
+    out = terminal.type("show login")
+    # The key takes several rows of twenty columns.
+    assert out.endswith("--More--")
+    rows = [line for line in out.split("\r\n")[1:-1] if line]
+    assert sum(-(-len(line) // 20) for line in rows) <= 5
+    out = terminal.bytes(b" ")
+    assert "ed25519:" in out
+    assert out.endswith("alpr-edge> ")

@@ -104,6 +104,11 @@ class Accounts:
         """Whether there is no user yet, or the first one's set-up broke off."""
         return self._is_first_boot(self._users())
 
+    @property
+    def is_secret_shown(self) -> bool:
+        """See `seat.People`."""
+        return self.first_secret_unlocked()[1]
+
     def first_secret(self) -> tuple[str, bool]:
         """The secret that makes the first user, and whether nobody was shown it yet.
 

@@ -248,7 +248,12 @@ class Grammar:
             if bars:
                 raise _syntax("a command is missing before |", "such as: show masks | match door")
             return None
-        command, values = self._command(head, mode)
+        try:
+            command, values = self._command(head, mode)
+        except _MayBeSeveral:
+            raise
+        except ConsoleError as err:
+            raise self._elsewhere(head, mode) or err from None
         ends = [*bars[1:], len(words)] if bars else []
         filters = tuple(
             _filter(words[begin + 1 : end]) for begin, end in zip(bars, ends, strict=True)
@@ -265,6 +270,18 @@ class Grammar:
             return chosen.command, chosen.values
         shapes = ", ".join(sorted({_shape(part) for one in found for part in one.rest[:1]}))
         raise _syntax(f"incomplete: after {words[-1].text!r:.60} comes {shapes}", "type ? for more")
+
+    def _elsewhere(self, words: Sequence[Word], mode: Mode) -> ConsoleError | None:
+        """Where these words would be a command: at the other prompt."""
+        other = Mode.CHANGE if mode is Mode.LOOK else Mode.LOOK
+        try:
+            command, _ = self._command(words, other)
+        except ConsoleError:
+            return None
+        keys = " ".join(part for part in command.parts if isinstance(part, str))
+        if other is Mode.CHANGE:
+            return _syntax(f"{keys} is for configure mode", "configure")
+        return _syntax(f"{keys} is not for configure mode", "exit")
 
     def _walk(self, words: Sequence[Word], mode: Mode) -> tuple[list[_Partial], int]:
         """Commands that begin with these words, and how many words they took."""
@@ -453,8 +470,10 @@ def _choose(word: Word, keys: set[str]) -> str | None:
         return text
     starting = sorted(key for key in keys if key.startswith(text))
     if len(starting) > 1:
-        raise _syntax(
-            f"{word.text!r:.60} may be {', '.join(starting)}", "type one letter more, or Tab"
+        raise _MayBeSeveral(
+            f"{word.text!r:.60} may be {', '.join(starting)}",
+            code="console.syntax",
+            hint="type one letter more, or Tab",
         )
     return starting[0] if starting else None
 
@@ -552,6 +571,10 @@ def _unknown(word: Word, ahead: Sequence[_Partial]) -> ConsoleError:
     shapes = sorted({_shape(one.rest[0]) for one in ahead})
     shown = ", ".join(shapes[:12]) + (", …" if len(shapes) > 12 else "")
     return _syntax(f"{word.text!r:.60} is not known here; possible: {shown}", "type ? for more")
+
+
+class _MayBeSeveral(ConsoleError):
+    """A keyword was cut too short."""
 
 
 def _syntax(message: str, hint: str) -> ConsoleError:

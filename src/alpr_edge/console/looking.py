@@ -98,7 +98,8 @@ def _reference(sitting: Sitting, values: dict[str, Any]) -> Talk:
 
 def _whoami(sitting: Sitting, values: dict[str, Any]) -> Talk:
     user = sitting.user
-    found = {"name": user.name, "role": user.level.word, "key": user.key}
+    since = sitting.people.last_login(user.name).at
+    found = {"name": user.name, "role": user.level.word, "since": since, "key": user.key}
     yield say(*lay_out(found), data=found)
 
 

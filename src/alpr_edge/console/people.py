@@ -51,8 +51,11 @@ def _note(sitting: Sitting, name: str, outcome: str, code: str = "") -> None:
 
 
 def _first_user(sitting: Sitting) -> Talk:
-    secret, fresh = sitting.people.first_secret()
     yield say("This unit has no user yet.")
+    if not sitting.people.is_secret_shown:
+        # Not to a line that nobody looks at: somebody has to be there who presses a key.
+        yield Ask("press Enter to set it up: ")
+    secret, fresh = sitting.people.first_secret()
     if fresh:
         yield say(
             f"First-boot secret of this unit: {secret}",

@@ -87,6 +87,11 @@ class People(Gatekeeper, Protocol):
         """Whether there is no user yet."""
         ...
 
+    @property
+    def is_secret_shown(self) -> bool:
+        """Whether somebody was shown the secret that makes the first user."""
+        ...
+
     def first_secret(self) -> tuple[str, bool]:
         """The secret that makes the first user, and whether nobody was shown it yet."""
         ...

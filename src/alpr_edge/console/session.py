@@ -47,6 +47,10 @@ from alpr_edge.errors import AlprEdgeError, ConsoleError
 
 PROMPTS: Final = {Mode.LOOK: "alpr-edge> ", Mode.CHANGE: "alpr-edge# "}
 DOES: Final[dict[str, Does]] = {**LOOKING, **EDITING, **ACTING, **MOVING, **PEOPLE, **SETTING}
+_WHERE: Final = {
+    Mode.LOOK: "in configure mode",
+    Mode.CHANGE: "not in configure mode (exit)",
+}
 _MORE: Final = "--More--"
 _LOCKED: Final = "locked: nothing was typed for five minutes"
 
@@ -299,7 +303,8 @@ class Session:
             yield from self._begin_login()
             return
         length = self._sitting.screen.length
-        if quiet or length == 0 or len(lines) < length:
+        rows = sum(self._rows(line) for line in lines)
+        if quiet or length == 0 or rows < length:
             yield "".join(f"{line}\n" for line in lines)
             yield from self._ready()
         else:
@@ -406,7 +411,15 @@ class Session:
             length = self._sitting.screen.length
             yield from self._show_page(1 if byte == 0x0D else max(1, length - 1))
 
-    def _show_page(self, count: int) -> Iterator[str]:
+    def _rows(self, line: str) -> int:
+        """Rows of the screen that a line takes."""
+        return max(1, -(-len(line) // self._sitting.screen.width))
+
+    def _show_page(self, rows: int) -> Iterator[str]:
+        count = 0
+        while count < len(self._page) and (not count or rows >= self._rows(self._page[count])):
+            rows -= self._rows(self._page[count])
+            count += 1
         shown, self._page = self._page[:count], self._page[count:]
         yield "".join(f"{line}\n" for line in shown)
         if self._page:
@@ -456,20 +469,28 @@ class Session:
     def _help(self, words: Sequence[str]) -> Talk:
         sitting = self._sitting
         found = GRAMMAR.matching(words, sitting.mode, sitting.user.level)
-        if not found:
+        elsewhere = []
+        if words:
+            known = GRAMMAR.matching(words, None, sitting.user.level)
+            elsewhere = [one for one in known if one not in found]
+        if not found and not elsewhere:
             raise ConsoleError("no such command here", code="console.syntax", hint="help")
-        if len(found) == 1:
-            one = found[0]
-            yield say(one.usage, f"  {one.help}", f"  such as: {one.example}")
+        if len(found) + len(elsewhere) == 1:
+            (one,) = (*found, *elsewhere)
+            where = [f"  {_WHERE[sitting.mode]}"] if elsewhere else []
+            yield say(one.usage, f"  {one.help}", f"  such as: {one.example}", *where)
             return
-        width = min(44, max(len(one.usage) for one in found))
+        width = min(44, max((len(one.usage) for one in found), default=0))
         lines = []
         for one in found:
             if len(one.usage) > width:
                 lines += [f"  {one.usage}", f"  {'':<{width}}  {one.help}"]
             else:
                 lines.append(f"  {one.usage:<{width}}  {one.help}")
-        yield say(*lines, data=[{"usage": one.usage, "help": one.help} for one in found])
+        if elsewhere:
+            lines += [f"  {_WHERE[sitting.mode]}:", *(f"    {one.usage}" for one in elsewhere)]
+        listed = [{"usage": one.usage, "help": one.help} for one in (*found, *elsewhere)]
+        yield say(*lines, data=listed)
 
 
 def _filtered(said: Sequence[Say], filters: Sequence[Filter]) -> list[str]:

@@ -248,6 +248,8 @@ class RealUnit:
         found = self._place.site.load()
         register, trouble = found.register, dict(found.trouble)
         if register is None:
+            if not trouble:
+                trouble = {"register": "the configuration names none: site.premises"}
             return {"register": None, "trouble": trouble}
         return {
             "register": register.title,
