@@ -38,6 +38,8 @@ from alpr_edge.authority.store import MaskMove, MaskStore
 from alpr_edge.errors import AlprEdgeError, BadSignature, TrustError
 from alpr_edge.exclusion.compare import compare
 from alpr_edge.exclusion.zones import rasterise
+from alpr_edge.trust.documents import DocumentType
+from alpr_edge.trust.envelope import read_unverified
 from alpr_edge.trust.keys import PrivateKey
 from alpr_edge.zone_set import ZoneSet
 
@@ -52,7 +54,7 @@ class Bench:
 
     def commit(self, *keys: PrivateKey, **changes: Any) -> None:
         state = self.store.load().state
-        previous = state.newest.digest if state.newest else None
+        previous = state.follows
         data = signed(*keys, number=state.highest + 1, previous=previous, **changes)
         self.store.commit(data, RING, UNIT, confirm_before=NOW + HOUR, now=NOW)
 
@@ -110,7 +112,12 @@ def test_one_person_cannot_let_go_of_it_but_may_cover_it(bench: Bench) -> None:
     bench.store.add(ordered(7, CORNER), [CITY.public])
     # The same masks as before, without the city's: less than is in force.
     assert code_of(lambda: bench.commit(ANNA, zones=SMALL)) == "authority.too_few"
-    bench.commit(ANNA, zones=zones(box(0.125, 0.125, 1.0, 1.0)))
+    wider = zones(box(0.125, 0.125, 1.0, 1.0))
+    bench.commit(ANNA, zones=wider)
+    state = bench.store.load().state
+    # It is covered, and stands beside all the same: nobody has said that they know of it.
+    assert (len(state.records), [one.number for one in state.additions], state.added) == (1, [7], 7)
+    bench.commit(ANNA, zones=wider, lets_go=(state.additions[0].digest,))
     state = bench.store.load().state
     assert (len(state.records), state.additions, state.added) == (1, (), 7)
     assert bench.protects(CORNER)
@@ -164,19 +171,34 @@ def test_signatures_that_are_older_do_not_let_go_of_it(bench: Bench, keys: Any) 
     assert not bench.protects(CORNER)
 
 
-@pytest.mark.parametrize("reference", [None, "ab" * 32])
-def test_a_narrower_record_takes_up_what_it_covers(tmp_path: Path, reference: str | None) -> None:
-    bench = Bench(tmp_path / "m")
-    bench.commit(CITY, reference="cd" * 32 if reference else None)
-    bench.store.add(ordered(7, CORNER), [CITY.public])
-    bench.store.add(ordered(8, LATER), [CITY.public])
-    bench.commit(ANNA, BEN, zones=zones(CORNER), reference=reference)
+@pytest.mark.parametrize("keys", [(ANNA, BEN), (CITY,)])
+@pytest.mark.parametrize("first", [(ANNA,), (CITY,)])
+def test_a_wider_record_and_a_narrower_one_signed_before_do_not_end_it(
+    bench: Bench, keys: Any, first: Any
+) -> None:
+    newest = bench.store.load().state.newest
+    assert newest is not None
+    # On Monday two records are signed, the second against the first.
+    wider = signed(*first, number=2, previous=newest.digest, zones=zones(box(0.1, 0.1, 1.0, 1.0)))
+    digest = read_unverified(wider, DocumentType.MASK_RECORD).digest
+    narrower = signed(*keys, number=3, previous=digest, zones=SMALL)
+    bench.store.add(ordered(7, CORNER), [CITY.public])  # on Tuesday
+    for data in (wider, narrower):
+        bench.store.commit(data, RING, UNIT, confirm_before=NOW + HOUR, now=NOW)
     bench.store.confirm(NOW)
     assert bench.protects(CORNER)
-    assert bench.protects(LATER)
-    # Behind another view the same polygon is other ground: then it takes up nothing.
-    left = [one.number for one in bench.store.load().state.additions]
-    assert left == ([7, 8] if reference else [8])
+    state = bench.store.load().state
+    assert [one.number for one in state.additions] == [7]
+    assert [one.record.number for one in state.records] == [3]
+
+
+def test_a_confirmed_record_that_covers_it_does_not_end_it_either(bench: Bench) -> None:
+    bench.store.add(ordered(7, CORNER), [CITY.public])
+    bench.commit(ANNA, BEN, zones=zones(CORNER))
+    bench.store.confirm(NOW)
+    bench.commit(ANNA, BEN, zones=SMALL)
+    bench.store.confirm(NOW)
+    assert bench.protects(CORNER)
 
 
 @pytest.mark.parametrize("value", [[], None, "00" * 32, [None], ["00"], ["00" * 32] * 2, [7]])
@@ -205,7 +227,7 @@ def test_a_polygon_on_a_statement_of_nothing_protects(tmp_path: Path) -> None:
 @pytest.mark.parametrize("harm", ["delete", "change", "old state"])
 def test_what_is_missing_or_put_back_stops_reading(bench: Bench, harm: str) -> None:
     before = (bench.folder / "state.json").read_bytes()
-    bench.store.add(ordered(7, CORNER), [CITY.public])
+    bench.store.add(order := ordered(7, CORNER), [CITY.public])
     (file,) = (bench.folder / "additions").iterdir()
     if harm == "delete":
         file.unlink()
@@ -217,8 +239,14 @@ def test_what_is_missing_or_put_back_stops_reading(bench: Bench, harm: str) -> N
     assert loaded.state.zones is None
     assert loaded.trouble
     # The city commits anew, and the number of the old order stays used.
-    bench.commit(CITY, zones=LARGE)
-    assert bench.store.load().state.zones == LARGE
+    digest = open_addition(order, [CITY.public]).digest
+    if harm != "old state":
+        assert code_of(lambda: bench.commit(CITY, zones=LARGE)) == "authority.polygon_lost"
+        bench.commit(CITY, zones=LARGE, lets_go=(digest,))
+        assert bench.store.load().state.zones == LARGE
+    else:
+        bench.commit(CITY, zones=LARGE)
+        assert bench.protects(CORNER)
     assert code_of(lambda: bench.store.add(ordered(7, CORNER), [CITY.public])) == "trust.rollback"
 
 
@@ -240,6 +268,7 @@ def test_a_power_cut_leaves_the_old_or_the_new(bench: Bench) -> None:
 
 
 def test_there_is_an_end_to_it(bench: Bench) -> None:
+    bench.store = MaskStore(bench.folder, DEVICE, write=Path.write_bytes)
     for number in range(1, MAX_ADDITIONS + 1):
         bench.store.add(ordered(number, CORNER), [CITY.public])
     full = lambda: bench.store.add(ordered(999, CORNER), [CITY.public])  # noqa: E731

@@ -19,7 +19,7 @@ from alpr_edge.authority.rules import Unit
 from alpr_edge.authority.store import Anchors, MaskMove, MaskStore
 from alpr_edge.errors import AlprEdgeError, KeyUnusable
 from alpr_edge.ledger.mask_changes import tell
-from alpr_edge.ledger.newest import newest_mask_number
+from alpr_edge.ledger.newest import newest_in_force
 from alpr_edge.ledger.reporter import Reporter
 from alpr_edge.ledger.spool import Spool
 from alpr_edge.ledger.store import Identity, Ledger
@@ -59,17 +59,17 @@ class Bench:
             self.moves.append(move)
             tell(move, 0.0, self.reporter)
 
-        anchors = Anchors(self.counter, lambda: newest_mask_number(self.ledger))
+        anchors = Anchors(self.counter, lambda: newest_in_force(self.ledger))
         return MaskStore(self.folder / "masks", DEVICE, changed=changed, anchors=anchors)
 
     def commit(
         self, number: int, polygon=SQUARE, keys=(CITY,), ring=RING, store: MaskStore | None = None
     ) -> None:
         store = store or self.store()
-        newest = store.load().state.newest
+        previous = store.load().state.follows
         record = MaskRecord(
             number, "unit-1", "cam0", (64, 48), ZoneSet((ZonePolygon("a", polygon),)), NOW,
-            previous=newest.digest if newest else None, authors=("somebody",),
+            previous=previous, authors=("somebody",),
             reason="new driveway",
         )  # fmt: skip
         data = sign(DocumentType.MASK_RECORD, record_payload(record), *keys)

@@ -66,7 +66,7 @@ class Bench:
 
     def next(self, *keys: PrivateKey, **changes: Any) -> bytes:
         state = self.store.load().state
-        previous = state.newest.digest if state.newest else None
+        previous = state.follows
         return signed(*keys, **{"number": state.highest + 1, "previous": previous, **changes})
 
     @property

@@ -1,7 +1,8 @@
 """N6 as a machine: whatever happens, in any order, no pixel is freed without the authority for it.
 
 Commits by all kinds of signers, confirmations in and out of time, power cuts at every write,
-restarts, single files put back from a backup, old records committed again.
+restarts, single files put back from a backup or damaged, old records committed again, and records
+that were signed in stock, one against the other, before the city's polygons came.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from alpr_edge.authority.rules import State
 from alpr_edge.authority.store import MaskStore
 from alpr_edge.errors import AlprEdgeError
 from alpr_edge.exclusion.zones import rasterise
+from alpr_edge.trust.documents import DocumentType
+from alpr_edge.trust.envelope import read_unverified
 from alpr_edge.trust.keys import PrivateKey
 from alpr_edge.zone_set import ZoneSet
 
@@ -87,16 +90,19 @@ class Masks(RuleBasedStateMachine):
         # Every pixel is protected before the first record.
         self.protected: Raster = np.ones(FRAME[::-1], bool)
         self.pending: Raster | None = None
-        # The city's polygons that nobody has covered or named, by digest.
+        # The city's polygons that no record that stands alone has named, by digest.
         self.ordered: dict[str, Raster] = {}
         self.number = 1_764_000_000_000
+        self.stock: list[bytes] = []
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
 
-    @initialize()
-    def nothing(self) -> None:
+    @initialize(masks=st.booleans())
+    def begin(self, masks: bool) -> None:
         assert self.store.load().state.zones is None
+        if masks:
+            self.commit(wanted=zones(box(0.5, 0.5, 0.75, 0.75)), keys=(CITY,), cut=-1, names=False)
 
     def in_force(self) -> Raster:
         found = self.store.load().state.zones
@@ -109,16 +115,18 @@ class Masks(RuleBasedStateMachine):
         state = self.store.load().state
         if state.newest is None or (before.newest and before.newest.digest == state.newest.digest):
             return False
-        raster = core(state.newest.record.zones)
         if state.confirm_before is not None:
-            self.pending = raster
-            return True
-        # Alone in force at once: it covers all that the city ordered, or there was nothing.
-        for one in self.ordered.values():
-            assert not before.records or not (one & ~raster).any()
-        self.pending = None
-        self.ordered.clear()
+            self.pending = core(state.newest.record.zones)
+        else:
+            # Alone in force at once: what it names goes, nothing else.
+            self.pending = None
+            self.forget(state)
         return True
+
+    def forget(self, state: State) -> None:
+        assert state.newest is not None
+        for digest in state.newest.record.lets_go:
+            self.ordered.pop(digest, None)
 
     @rule(
         wanted=zone_sets(),
@@ -129,7 +137,7 @@ class Masks(RuleBasedStateMachine):
     def commit(self, wanted: ZoneSet, keys: tuple, cut: int, names: bool) -> None:  # type: ignore[type-arg]
         state = self.store.load().state
         first = not state.records
-        previous = state.newest.digest if state.newest else None
+        previous = state.follows
         named = tuple(one.digest for one in state.additions) if names else ()
         data = signed(
             *keys, number=state.highest + 1, previous=previous, zones=wanted, lets_go=named
@@ -148,7 +156,7 @@ class Masks(RuleBasedStateMachine):
             # Only the first record frees anything at once, and only with authority.
             assert first
             assert keys in STRONG
-            assert (after == raster).all()
+            assert not (raster & ~after).any()
         if self.settle(state) and self.store.load().state.confirm_before is not None:
             assert keys in STRONG
         self.protected = after
@@ -185,26 +193,18 @@ class Masks(RuleBasedStateMachine):
 
     @rule(late=st.booleans())
     def confirm(self, late: bool) -> None:
-        newest = self.store.load().state.newest
         try:
             self.store.confirm(NOW + 2 * HOUR if late else NOW)
         except AlprEdgeError:
             return
         assert not late
-        assert newest is not None
         assert self.pending is not None
-        for digest in newest.record.lets_go:
-            self.ordered.pop(digest, None)
-        # Of the city's only what was named went: what it covers makes no difference here.
+        self.forget(self.store.load().state)
+        # Of the city's only what was named went.
         after, expected = self.in_force(), self.pending.copy()
         for one in self.ordered.values():
             expected |= one
         assert (after == expected).all()
-        for digest, one in list(self.ordered.items()):
-            held = [added.digest for added in self.store.load().state.additions]
-            if digest not in held:
-                assert not (one & ~self.pending).any()
-                del self.ordered[digest]
         self.protected, self.pending = after, None
 
     @rule()
@@ -229,6 +229,58 @@ class Masks(RuleBasedStateMachine):
         self.settle(state)
         self.protected = after
 
+    @rule(
+        wider=st.just(zones(box(0.0, 0.0, 1.0, 1.0))) | zone_sets(),
+        narrower=zone_sets(),
+        keys=st.sampled_from(STRONG),
+        then=st.booleans(),
+    )
+    def sign_in_stock(
+        self,
+        wider: ZoneSet,
+        narrower: ZoneSet,
+        keys: tuple,  # type: ignore[type-arg]
+        then: bool,
+    ) -> None:
+        """Two records, the second against the first; `use_stock` commits them, however late."""
+        state = self.store.load().state
+        first = signed(*keys, number=state.highest + 1, previous=state.follows, zones=wider)
+        digest = read_unverified(first, DocumentType.MASK_RECORD).digest
+        second = signed(*keys, number=state.highest + 2, previous=digest, zones=narrower)
+        self.stock = [first, second]
+        if then:
+            self.add(x=0, y=6, key=CITY, cut=-1)
+            self.use_stock()
+
+    @rule()
+    def use_stock(self) -> None:
+        """Whatever was signed before a polygon came lets go of none."""
+        for one in self.stock:
+            state = self.store.load().state
+            try:
+                self.store.commit(one, RING, UNIT, confirm_before=NOW + HOUR, now=NOW)
+                self.settle(state)
+                self.protected = self.in_force()
+                if self.store.load().state.confirm_before is not None:
+                    self.confirm(late=False)
+            except AlprEdgeError:
+                break
+        self.stock = []
+
+    @rule(where=st.floats(0, 1), to=st.integers(0, 255), cut=st.booleans())
+    def damage(self, where: float, to: int, cut: bool) -> None:
+        """The state, at any byte. Until two people or the city commit again nothing is read."""
+        path = self.folder / "m" / "state.json"
+        if not path.exists():
+            return
+        data = path.read_bytes()
+        place = int(where * (len(data) - 1))
+        path.write_bytes(data[:place] + (b"" if cut else bytes([to]) + data[place + 1 :]))
+        if self.store.load().state.zones is None:
+            self.protected, self.pending = np.ones(FRAME[::-1], bool), None
+        else:
+            self.protected = self.in_force()
+
     @rule()
     def back_up(self) -> None:
         for path in (self.folder / "m").rglob("*"):
@@ -246,7 +298,10 @@ class Masks(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_freed(self) -> None:
-        assert not (self.protected & ~self.in_force()).any()
+        in_force = self.in_force()
+        assert not (self.protected & ~in_force).any()
+        for one in self.ordered.values():
+            assert not (one & ~in_force).any()
 
 
 TestMasks = Masks.TestCase

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 from alpr_edge.cli import main
+from alpr_edge.config.store import load as load_config
+from alpr_edge.errors import AlprEdgeError
+from alpr_edge.trust.key_files import load_public_keys
+from alpr_edge.wiring.guard import make_mask_store
 
 SMALL = [[0.2, 0.2], [0.5, 0.2], [0.5, 0.6], [0.2, 0.6]]
 LARGE = [[0.1, 0.1], [0.8, 0.1], [0.8, 0.8], [0.1, 0.8]]
@@ -176,3 +180,129 @@ def test_import_and_export(bench: Bench) -> None:
 def test_no_status_yet(bench: Bench) -> None:
     assert bench.run("status", "--config", "device.toml") == 1
     assert "not running" in bench.out
+
+
+CLINIC = [[0.8, 0.8], [0.95, 0.8], [0.95, 0.95], [0.8, 0.95]]
+
+
+class Released:
+    """A unit with masks of two people and a polygon of the city beside them."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.folder = bench, bench.folder
+        bench.masks(SMALL)
+        assert bench.sign("city") == 0
+        assert bench.do("commit", "record.json") == 0
+        (bench.folder / "record.json").rename(bench.folder / "in-force.json")
+        corners = [f"{x},{y}" for x, y in CLINIC]
+        order = bench.folder / "order.json"
+        made = bench.run(
+            "command", "make", "add-mask", "--device", "unit-1", "--key", "city.key", "--name",
+            "clinic", "--polygon", *corners, "--out", "order.json",
+        )  # fmt: skip
+        assert made == 0
+        self.digest = bench.err.split()[1].rstrip(":")
+        self.order = order.read_bytes()
+        self.add()
+
+    def add(self) -> None:
+        """As the service does when the command comes."""
+        make_mask_store(load_config(self.bench.config)).add(
+            self.order, load_public_keys(self.folder / "city-keys")
+        )
+
+    def release(self, *more: str, order: str = "order.json", key: str = "city") -> int:
+        return self.bench.run(
+            "masks", "release", order, "--record", "in-force.json", "--author", "Clerk",
+            "--reason", "clinic moved", "--key", f"{key}.key", "--out", "out.json", *more,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def released(bench: Bench) -> Released:
+    return Released(bench)
+
+
+def test_the_city_lets_go_of_its_polygon(released: Released) -> None:
+    bench = released.bench
+    assert bench.do("history") == 0
+    assert f"{released.digest}  clinic" in bench.out
+    assert released.release() == 0
+    assert "number 2 for unit-1" in bench.out
+    assert released.digest in bench.out
+    assert bench.do("plan", "out.json") == 0
+    assert "ends when the record is confirmed" in bench.out
+    assert bench.do("commit", "out.json") == 0
+    assert "on the word of: city" in bench.out
+    assert bench.do("history") == 0
+    assert released.digest in bench.out
+    assert bench.do("confirm") == 0
+    assert bench.do("history") == 0
+    assert released.digest not in bench.out
+    # Its number stays used: the same command does not bring the polygon back.
+    with pytest.raises(AlprEdgeError, match="number"):
+        released.add()
+
+
+def test_a_digest_is_as_good_as_the_file_and_two_people_as_the_city(released: Released) -> None:
+    bench = released.bench
+    assert released.release(order=released.digest, key="anna") == 0
+    assert bench.do("commit", "out.json") == 3
+    assert "authority.too_few" in bench.err
+    assert bench.do("countersign", "out.json", "--key", "ben.key") == 0
+    assert bench.do("commit", "out.json") == 0
+    assert bench.do("confirm") == 0
+    assert "stays in force" not in bench.out
+
+
+def test_who_does_not_name_it_is_told_that_it_stays(released: Released) -> None:
+    bench = released.bench
+    bench.masks(LARGE)
+    assert bench.sign("city") == 0
+    assert bench.do("commit", "record.json") == 0
+    assert "clinic: stays in force beside the record" in bench.out
+    assert bench.do("confirm") == 0
+    assert "clinic: stays in force beside it" in bench.out
+    # On the unit the first digits are enough.
+    bench.masks(SMALL)
+    sign = ("sign", "masks.json", "--frame", "320x192", "--author", "Anna", "--out", "record.json")
+    city = ("--key", "city.key")
+    assert bench.do(*sign, *city, "--lets-go", released.digest[:12]) == 0
+    assert bench.do("commit", "record.json") == 0
+    assert "clinic: ends when" in bench.out
+    assert bench.do(*sign, *city, "--lets-go", "0" * 12) == 2
+    assert "all 64 digits" in bench.err
+
+
+def test_a_release_that_makes_no_sense_is_refused(released: Released) -> None:
+    bench = released.bench
+    assert released.release(order="missing.json") == 2
+    assert "cli.usage" in bench.err
+    assert released.release(order="in-force.json") != 0
+    assert "trust.signature.type" in bench.err
+    assert bench.run(
+        "command", "make", "add-mask", "--device", "unit-2", "--key", "city.key", "--polygon",
+        "0.1,0.1", "0.2,0.1", "0.2,0.2", "--out", "order-2.json",
+    ) == 0  # fmt: skip
+    assert released.release(order="order-2.json") == 2
+    assert "'unit-2'" in bench.err
+    assert bench.run(
+        "command", "make", "status", "--device", "unit-1", "--key", "city.key", "--out", "s.json"
+    ) == 0  # fmt: skip
+    assert released.release(order="s.json") == 3
+    assert "authority.addition.invalid" in bench.err
+    assert released.release("--number", "0") == 3
+    assert not (bench.folder / "out.json").exists()
+
+
+def test_the_release_is_in_help_and_completion(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["masks", "release", "--help"])
+    assert caught.value.code == 0
+    assert "masks release order.json --record in-force.json" in capsys.readouterr().out
+    assert main(["completion", "bash"]) == 0
+    completion = capsys.readouterr().out
+    for word in ("release", "--lets-go", "--keep"):
+        assert word in completion

@@ -15,10 +15,14 @@ Guarantee N6. States and moves, as `store` keeps them:
 3. Without a record nothing is read, which protects everything: the first record, and the first one
    after a damage, narrows and needs two people or the city.
 4. Numbers only grow, also over records that were never confirmed: none is ever taken twice.
-5. A polygon that the city adds by a command (`addition`) is in force beside the records. It goes
-   only when a record that covers it comes or is confirmed, or when one is confirmed that names its
-   digest. When a record was signed is not known: one that does not name it lets go of nothing.
-6. A record names the one that it was made against: two technicians cannot undo each other unseen.
+5. A polygon that the city adds by a command (`addition`) is in force beside the records, until a
+   record that names its digest (`lets_go`) stands alone. When a record was signed is not known,
+   only that it was after what it names: one that does not name the polygon lets go of nothing, not
+   even where it covers it, for the next one may be narrower and older than the polygon.
+6. A record names the one that it was made against: two technicians cannot undo each other unseen,
+   and what was signed in stock before the newest record was made is not taken after a damage.
+7. A damage forgets no polygon: all that were ever added come back, until a record names them. One
+   that cannot be read must be named, too, before anything is read again.
 """
 
 from __future__ import annotations
@@ -51,6 +55,22 @@ class Authority(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A polygon of the city that was here and cannot be read any more.
+
+    Attributes:
+        digest: of its command, or its first twelve digits; empty where nobody knows it.
+    """
+
+    number: int
+    digest: str
+
+    def is_named_by(self, digests: tuple[str, ...]) -> bool:
+        """Whether one of the digests is its own."""
+        return bool(self.digest) and any(one.startswith(self.digest) for one in digests)
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What a device holds of one camera's masks.
 
@@ -61,6 +81,9 @@ class State:
         highest: the highest number that was ever here.
         additions: polygons of the city that are in force beside the records.
         added: the highest number of an addition that was ever here.
+        added_digest: and its digest; empty where an earlier version kept the number only.
+        lost: without records: what the next one must name, because it cannot be read.
+        base: without records: digest of the newest one that was ever here.
     """
 
     records: tuple[SignedRecord, ...] = ()
@@ -68,6 +91,14 @@ class State:
     highest: int = 0
     additions: tuple[Addition, ...] = ()
     added: int = 0
+    added_digest: str = ""
+    lost: tuple[Lost, ...] = ()
+    base: str | None = None
+
+    @property
+    def follows(self) -> str | None:
+        """The digest that the next record must name as `previous`."""
+        return self.newest.digest if self.newest else self.base
 
     @property
     def newest(self) -> SignedRecord | None:
@@ -137,7 +168,7 @@ def plan_commit(
     Raises:
         Rollback: `trust.rollback` or `authority.previous`.
         Expired: it is not valid now.
-        TrustError: `authority.other_unit`, `.too_few` or `.unconfirmed`.
+        TrustError: `authority.other_unit`, `.too_few`, `.unconfirmed` or `.polygon_lost`.
     """
     record = new.record
     if (record.device, record.camera) != (unit.device, unit.camera):
@@ -148,8 +179,7 @@ def plan_commit(
             hint="commit it on the unit that it was made for",
         )
     check_number("mask record", record.number, state.highest)
-    expected = state.newest.digest if state.newest else None
-    if record.previous != expected:
+    if record.previous != state.follows:
         raise Rollback(
             "the record was made against other masks than the ones in force",
             code="authority.previous",
@@ -160,8 +190,8 @@ def plan_commit(
     change, narrowings = _compare(state, record, unit)
     authority = _authority(new, keyring, narrowings)
     if not state.records or not narrowings:
-        after = State((new,), None, record.number, added=state.added)
-        return Plan(after, authority, change, narrowings)
+        _check_lost(state, record)
+        return Plan(_alone(state, new), authority, change, narrowings)
     if len(state.records) >= MAX_IN_FORCE:
         raise TrustError(
             f"{len(state.records)} records wait for confirmation one upon the other",
@@ -179,7 +209,7 @@ def plan_commit(
 
 def confirm(state: State, now: datetime) -> State:
     """Let go of the older records: the pending one is in force, and what the city added beside it
-    unless it covers that or names it.
+    unless it names that.
 
     Raises:
         TrustError: `authority.nothing_pending`.
@@ -197,8 +227,7 @@ def confirm(state: State, now: datetime) -> State:
             code="authority.too_late",
             hint="sign the record again with a new number and commit it",
         )
-    kept = tuple(one for one in state.additions if not _lets_go(state, one))
-    return State((state.newest,), None, state.highest, kept, state.added)
+    return _alone(state, state.newest)
 
 
 def add(state: State, new: Addition) -> State:
@@ -219,20 +248,31 @@ def add(state: State, new: Addition) -> State:
         raise TrustError(
             f"{len(state.additions)} polygons were added already",
             code="authority.too_many_additions",
-            hint="commit a mask record that covers them",
+            hint="commit a mask record that covers them and names them: `masks sign --lets-go`",
         )
     new = replace(new, after=state.newest.record.number)
-    return replace(state, additions=(*state.additions, new), added=new.number)
+    additions = (*state.additions, new)
+    return replace(state, additions=additions, added=new.number, added_digest=new.digest)
 
 
-def _lets_go(state: State, added: Addition) -> bool:
-    """Whether the newest record may end a polygon of the city, now that it is confirmed."""
-    newest = state.records[-1].record
-    if added.digest in newest.lets_go:
-        return True
-    if any(_other_view(old.record, newest.frame_px, newest.reference) for old in state.records):
-        return False
-    return compare(added.zones, newest.zones, size_px=newest.frame_px).covers
+def _alone(state: State, newest: SignedRecord) -> State:
+    """One record in force, and beside it what the city added, unless the record names it."""
+    record = newest.record
+    kept = tuple(one for one in state.additions if one.digest not in record.lets_go)
+    highest = max(state.highest, record.number)
+    return State((newest,), None, highest, kept, state.added, state.added_digest)
+
+
+def _check_lost(state: State, record: MaskRecord) -> None:
+    unnamed = [one for one in state.lost if not one.is_named_by(record.lets_go)]
+    if unnamed:
+        names = ", ".join(f"{one.number} ({one.digest[:12] or '?'})" for one in unnamed[:3])
+        raise TrustError(
+            f"{len(unnamed)} polygons that the city added cannot be read any more: {names}",
+            code="authority.polygon_lost",
+            hint="put the city's commands back into `additions`, or name their digests: "
+            "`alpr-edge masks sign --lets-go`",
+        )
 
 
 def view_narrowings(

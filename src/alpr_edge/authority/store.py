@@ -1,24 +1,21 @@
-"""Edge: the masks in force, on a disk that may fail at any moment.
-
-    FOLDER/records/000003-1a2b3c4d5e6f.json    every record that was ever committed, as it came
-    FOLDER/additions/1764000000000-….json      every polygon that the city added, as it came
-    FOLDER/added                               the highest number of those, again
-    FOLDER/state.json                          what is in force; signed by the unit's own key
-    FOLDER/highest                             the highest number, again
-    FOLDER/lock                                one writer at a time
+"""Edge: the masks in force, on a disk that may fail at any moment. The files: `folder`.
 
 Rules:
 
 - Written in this order, each durably: record, state, highest. A power cut leaves the old state or
   the new one.
-- A state that is damaged, unsigned, or older than `highest` is not used: nothing is read until a
-  record is committed again, which takes two people or the city.
+- A state that is damaged, unsigned, or older than its counts is not used, nor one whose counts are
+  damaged: nothing is read until a record is committed again, which takes two people or the city.
+  That record must be made against the newest one that was here, and the polygons of the city are
+  read again from their own files: a damage undoes nothing of what the city ordered.
 - The records in force are bound to the state by their digests. Who might sign was judged when they
   were committed: a technician who leaves does not stop the cameras.
-- Nothing is ever deleted.
 - The whole folder put back as it was, by someone who owns the disk, is noticed by what lies
-  elsewhere: a TPM's counter that every change raises, and the newest record's number, which the
-  ledger knows and this process remembers. Then nothing is read, as with a damaged state.
+  elsewhere: a TPM's counter that every change raises, and the newest numbers of a record and of a
+  polygon, which the ledger knows and this process remembers. Then nothing is read, as after a
+  damage.
+- No two changes have the same count of the TPM: where a power cut came between a state and its
+  count, or the state cannot be used, the count is raised before anything is written.
 - The list of persons does not go back either: its number stands in the signed state.
 
 What it cannot see: disk and ledger put back together, without a TPM; that shows at the witness.
@@ -27,38 +24,41 @@ What it cannot see: disk and ledger put back together, without a TPM; that shows
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from alpr_edge.authority.addition import Addition, open_addition, parse_addition
+from alpr_edge.authority.addition import open_addition
 from alpr_edge.authority.counter import Counter
-from alpr_edge.authority.record import (
-    SIGNING_ROLES,
-    SignedRecord,
-    open_record,
-    parse_record,
-)
-from alpr_edge.authority.rules import Plan, State, Unit, add, confirm, plan_commit
-from alpr_edge.config.files import FileTrouble, read_regular_file
+from alpr_edge.authority.folder import Counts, StoreFolder, Write, damaged
+from alpr_edge.authority.record import SIGNING_ROLES, SignedRecord, open_record
+from alpr_edge.authority.rules import Lost, Plan, State, Unit, add, confirm, plan_commit
+from alpr_edge.config.files import FileTrouble, Trouble
 from alpr_edge.errors import AlprEdgeError, Rollback, TrustError
 from alpr_edge.trust.checks import format_time, parse_time
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.durable_file import write_durably
-from alpr_edge.trust.envelope import MAX_ENVELOPE_BYTES, read_unverified, sign, verify
+from alpr_edge.trust.envelope import sign, verify
 from alpr_edge.trust.keyring import Keyring
 from alpr_edge.trust.keys import PrivateKey, PublicKey
 
-_NAME: Final = re.compile(r"(\d{6,16})-[0-9a-f]{12}\.json")
-Write = Callable[[Path, bytes], None]
 CITY: Final = "city"
-_HIGHEST: Final = "highest"
-_ADDED: Final = "added"
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The highest numbers that were ever in force.
+
+    Attributes:
+        record: of a mask record; 0: none.
+        polygon: of a polygon of the city; 0: none.
+    """
+
+    record: int = 0
+    polygon: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,18 @@ class Loaded:
     """What the disk holds.
 
     Attributes:
-        state: empty where it cannot be used, save `highest`.
+        state: without records where it cannot be used; its polygons are then what was found.
         trouble: why it cannot be used; empty: it can, or there never was one.
         persons: number of the newest list of persons that was here.
-        counts: numbers of the newest record and polygon that the signed state itself knows.
+        signed: as the signed state itself has it; None where it cannot be used.
+        is_behind: the counter is still to be raised for it.
     """
 
     state: State
     trouble: str = ""
     persons: int = 0
-    counts: tuple[int, int] = (0, 0)
+    signed: State | None = None
+    is_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,11 @@ class Anchors:
 
     Attributes:
         counter: a TPM's; None: there is none.
-        least: asked once: the highest number that the ledger knows.
+        least: asked once: the highest numbers that the ledger knows.
     """
 
     counter: Counter | None = None
-    least: Callable[[], int] = lambda: 0
+    least: Callable[[], Newest] = Newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,63 +135,113 @@ class MaskStore:
         anchors: Anchors | None = None,
     ) -> None:
         self._anchors = anchors or Anchors()
-        self._seen: int | None = None
+        self._seen: Newest | None = None
         self._changed = changed
-        self._folder = Path(folder)
+        self._folder = StoreFolder(folder, write)
         self._key = device_key
-        self._write = write
 
     def load(self) -> Loaded:
         """What is in force. Never raises for what is wrong with the files: it says so."""
-        loaded, is_behind = self._load()
-        if is_behind:
-            # A power cut came between the state and the counter.
-            with contextlib.suppress(OSError), self._locked():
-                loaded, is_behind = self._load()
-                if is_behind and self._anchors.counter is not None:
-                    with contextlib.suppress(AlprEdgeError):
-                        self._anchors.counter.raise_count()
-        if not loaded.trouble and self._counts_lag(loaded):
-            # The same between the state and its counts: without them an older state would do.
-            with contextlib.suppress(OSError), self._locked():
-                again, _ = self._load()
-                if not again.trouble:
-                    self._save_counts(*again.counts)
+        loaded = self._load()
+        if loaded.is_behind or self._counts_lag(loaded):
+            # A power cut came between the state and what follows it.
+            with contextlib.suppress(OSError), self._folder.locked():
+                loaded = self._catch_up(self._load())
         return loaded
 
     def _counts_lag(self, loaded: Loaded) -> bool:
-        highest, added = loaded.counts
-        return highest > self._counted(_HIGHEST) or added > self._counted(_ADDED)
+        if loaded.signed is None:
+            return False
+        counts = self._folder.counts()
+        return loaded.signed.highest > counts.highest or loaded.signed.added > counts.added
 
-    def _load(self) -> tuple[Loaded, bool]:
-        """What is in force, and whether the counter is still to be raised for it."""
-        highest, least = self._highest(), self._least()
-        added = self._counted(_ADDED)
-        empty = State(highest=max(highest, least), added=added)
-        data = read_regular_file(self._state_file, limit_bytes=MAX_ENVELOPE_BYTES)
+    def _catch_up(self, loaded: Loaded) -> Loaded:
+        """Counter and counts made good: without them an older state would do."""
+        counter = self._anchors.counter
+        if loaded.is_behind and counter is not None:
+            with contextlib.suppress(AlprEdgeError):
+                counter.raise_count()
+                loaded = replace(loaded, is_behind=False)
+        if loaded.signed is not None and self._counts_lag(loaded):
+            self._folder.write_counts(loaded.signed)
+        return loaded
+
+    def _load(self) -> Loaded:
+        counts, least = self._folder.counts(), self._least()
+        data = self._folder.read_state()
         if isinstance(data, FileTrouble):
-            never = data.detail == "does not exist" and empty.highest == 0
-            return Loaded(empty, "" if never else f"state.json {data.detail}"), False
+            salvaged = self._salvaged(counts)
+            is_there = salvaged.highest or salvaged.added or salvaged.lost
+            never = data.kind is Trouble.MISSING and not is_there and not counts.trouble
+            return Loaded(salvaged, "" if never else f"state.json {data.detail}")
         try:
             payload = verify(data, DocumentType.MASK_STATE, [self._key.public])
             state = self._state(payload)
             persons, counted = int(payload.get("persons", 0)), payload.get("counter")
-            behind = self._held_against_counter(counted)
+            is_behind = self._held_against_counter(counted)
         except AlprEdgeError as err:
-            return Loaded(empty, err.message), False
+            return Loaded(*self._unusable(counts, data, err.message))
         except (KeyError, TypeError, ValueError):
             # Signed by this unit, but not by this version of the software.
-            return Loaded(empty, "state.json is of another version"), False
-        if state.highest < self._counted(_HIGHEST) or state.added < added:
-            return Loaded(empty, "state.json is older than what has been here", persons), False
-        if state.highest < least:
-            detail = f"the masks were put back: number {least} has been in force here"
-            return Loaded(empty, detail, persons), False
-        self._seen = state.highest
-        counts = state.highest, state.added
-        return Loaded(replace(state, highest=highest), "", persons, counts), behind
+            return Loaded(*self._unusable(counts, data, "state.json is of another version"))
+        trouble = counts.trouble
+        if state.highest < counts.highest or state.added < counts.added:
+            trouble = "state.json is older than what has been here"
+        elif state.highest < least.record:
+            trouble = f"the masks were put back: number {least.record} has been in force here"
+        elif state.added < least.polygon:
+            trouble = "the masks were put back: the city has added a polygon since"
+        if trouble:
+            return Loaded(self._salvaged(counts, state), trouble, persons)
+        self._seen = Newest(state.highest, state.added)
+        highest = max(state.highest, *self._numbers())
+        return Loaded(replace(state, highest=highest), "", persons, state, is_behind)
 
-    def _least(self) -> int:
+    def _numbers(self) -> tuple[int, ...]:
+        """Of all records that are there: a commit that the power cut ended uses its number up."""
+        return (0, *(number for number, _ in self._folder.history()))
+
+    def _unusable(self, counts: Counts, data: bytes, trouble: str) -> tuple[State, str, int]:
+        """Of a state that its signature holds for, the numbers at least are known."""
+        with contextlib.suppress(AlprEdgeError, KeyError, TypeError, ValueError):
+            payload = verify(data, DocumentType.MASK_STATE, [self._key.public])
+            digest = str(payload.get("added_digest", ""))
+            old = State(
+                highest=int(payload["highest"]),
+                added=int(payload.get("added", 0)),
+                added_digest=digest,
+            )
+            return self._salvaged(counts, old), trouble, int(payload.get("persons", 0))
+        return self._salvaged(counts), trouble, 0
+
+    def _salvaged(self, counts: Counts, old: State | None = None) -> State:
+        """What is known where nothing can be in force: numbers, and the city's polygons.
+
+        Args:
+            old: whose numbers, at the least, were here.
+        """
+        old, least = old or State(), self._least()
+        found, lost = self._folder.salvage()
+        here = [(one.number, one.digest) for one in found]
+        here += [(one.number, one.digest) for one in lost]
+        newest = max(
+            (least.polygon, ""),
+            (counts.added, counts.added_digest),
+            (old.added, old.added_digest),
+            *here,
+        )
+        if newest[0] and newest[0] not in [number for number, _ in here]:
+            lost = (*lost, Lost(*newest))
+        return State(
+            highest=max(counts.highest, least.record, old.highest, *self._numbers()),
+            additions=found,
+            added=newest[0],
+            added_digest=newest[1] if len(newest[1]) == 64 else "",
+            lost=lost,
+            base=self._folder.newest_digest(),
+        )
+
+    def _least(self) -> Newest:
         if self._seen is None:
             self._seen = self._anchors.least()
         return self._seen
@@ -208,9 +260,9 @@ class MaskStore:
         if counted is None and now == 0:
             return False  # from before there was a TPM
         if not isinstance(counted, int) or counted < now:
-            raise _damaged("the masks were put back: the TPM has counted more changes")
+            raise damaged("the masks were put back: the TPM has counted more changes")
         if counted > now + 1:
-            raise _damaged("the TPM's counter is not this unit's")
+            raise damaged("the TPM's counter is not this unit's")
         return counted == now + 1
 
     def commit(
@@ -233,8 +285,8 @@ class MaskStore:
                 nothing has changed.
             OSError: the disk failed; the old state or the new one is there.
         """
-        with self._locked():
-            loaded, _ = self._load()
+        with self._folder.locked():
+            loaded = self._load()
             _check_persons(keyring, loaded)
             before = loaded.state
             plan = plan_commit(
@@ -251,8 +303,8 @@ class MaskStore:
                     code="authority.narrows",
                     hint="commit it at the unit: `alpr-edge masks commit`",
                 )
-            self._records.mkdir(exist_ok=True)
-            self._write(self._record_file(new), new.data)
+            self._settle(loaded)
+            self._folder.write_record(new)
             self._save(plan.state, max(loaded.persons, keyring.number))
         self._changed(MaskMove(before, plan.state, new, _people(new, keyring)))
         return plan
@@ -268,12 +320,12 @@ class MaskStore:
             TrustError: as `addition.open_addition` and `rules.add`; nothing has changed.
             OSError: the disk failed; the old state or the new one is there.
         """
-        with self._locked():
-            loaded, _ = self._load()
+        with self._folder.locked():
+            loaded = self._load()
             before = loaded.state
             state = add(before, new := open_addition(data, city))
-            self._additions.mkdir(exist_ok=True)
-            self._write(self._addition_file(new.number, new.digest), data)
+            self._settle(loaded)
+            self._folder.write_addition(new)
             self._save(state, loaded.persons)
         newest = state.records[-1]
         told = replace(newest.record, reason=new.reason)
@@ -311,10 +363,11 @@ class MaskStore:
             TrustError: as `rules.confirm`.
             OSError: the disk failed; the old state or the new one is there.
         """
-        with self._locked():
-            loaded, _ = self._load()
+        with self._folder.locked():
+            loaded = self._load()
             before = loaded.state
             state = confirm(before, now)
+            self._settle(loaded)
             self._save(state, loaded.persons)
         newest = state.records[-1]
         people: tuple[str, ...] = ()
@@ -331,47 +384,32 @@ class MaskStore:
             Rollback: it is older than one that was here (`trust.rollback`).
             OSError: the disk failed.
         """
-        with self._locked():
-            loaded, _ = self._load()
+        with self._folder.locked():
+            loaded = self._load()
             _check_persons(keyring, loaded)
             if keyring.number > loaded.persons and loaded.state.records:
+                self._settle(loaded)
                 self._save(loaded.state, keyring.number)
 
     def history(self) -> tuple[tuple[int, Path], ...]:
         """Number and file of every record that was ever committed, oldest first."""
-        found = []
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self._records):
-                match = _NAME.fullmatch(name)
-                if match:
-                    found.append((int(match[1]), self._records / name))
-        return tuple(sorted(found))
+        return self._folder.history()
 
     def stamp(self) -> tuple[int, ...]:
         """Changes whenever the state on disk does; cheap."""
-        try:
-            status = os.stat(self._state_file)
-        except OSError:
-            return ()
-        return (status.st_mtime_ns, status.st_ino, status.st_size)
+        return self._folder.stamp()
 
-    @property
-    def _records(self) -> Path:
-        return self._folder / "records"
+    # --- writing ---------------------------------------------------------------------------------
 
-    @property
-    def _additions(self) -> Path:
-        return self._folder / "additions"
+    def _settle(self, loaded: Loaded) -> None:
+        """Raise the counter before a change, unless what is on disk has its count for itself.
 
-    def _addition_file(self, number: int, digest: str) -> Path:
-        return self._additions / f"{number:013d}-{digest[:12]}.json"
-
-    @property
-    def _state_file(self) -> Path:
-        return self._folder / "state.json"
-
-    def _record_file(self, signed: SignedRecord) -> Path:
-        return self._records / f"{signed.record.number:06d}-{signed.digest[:12]}.json"
+        Raises:
+            KeyUnusable: the TPM does not do it; nothing has changed.
+        """
+        counter = self._anchors.counter
+        if counter is not None and (loaded.signed is None or loaded.is_behind):
+            counter.raise_count()
 
     def _save(self, state: State, persons: int) -> None:
         counter = self._anchors.counter
@@ -385,76 +423,28 @@ class MaskStore:
             payload |= {
                 "additions": [[one.number, one.digest, one.after] for one in state.additions],
                 "added": state.added,
+                "added_digest": state.added_digest,
             }
         if counter is not None:
             # State first, then counter: a power cut in between leaves a state that `load` takes.
             payload["counter"] = (counter.count() or counter.raise_count()) + 1
-        self._write(self._state_file, sign(DocumentType.MASK_STATE, payload, self._key))
+        self._folder.write_state(sign(DocumentType.MASK_STATE, payload, self._key))
         if counter is not None:
             counter.raise_count()
-        self._save_counts(state.highest, state.added)
-        self._seen = max(self._least(), state.highest)
-
-    def _save_counts(self, highest: int, added: int) -> None:
-        self._write(self._folder / _HIGHEST, b"%d\n" % highest)
-        if added:
-            self._write(self._folder / _ADDED, b"%d\n" % added)
+        self._folder.write_counts(state)
+        self._seen = Newest(state.highest, state.added)
 
     def _state(self, payload: dict[str, Any]) -> State:
         """The state of a verified payload, its records read and checked against their digests."""
         before = payload["confirm_before"]
         return State(
-            tuple(self._record(number, digest) for number, digest in payload["records"]),
+            tuple(self._folder.record(number, digest) for number, digest in payload["records"]),
             None if before is None else parse_time(before, "confirm_before"),
             payload["highest"],
-            tuple(self._addition(*one) for one in payload.get("additions", ())),
+            tuple(self._folder.addition(*one) for one in payload.get("additions", ())),
             payload.get("added", 0),
+            payload.get("added_digest", ""),
         )
-
-    def _addition(self, number: int, digest: str, after: int) -> Addition:
-        path = self._addition_file(number, digest)
-        data = read_regular_file(path, limit_bytes=MAX_ENVELOPE_BYTES)
-        if isinstance(data, FileTrouble):
-            raise _damaged(f"the addition {path.name} {data.detail}")
-        found = read_unverified(data, DocumentType.COMMAND)
-        if found.digest != digest:
-            raise _damaged(f"the addition {path.name} is not the one that was ordered")
-        return parse_addition(found.payload, digest, data, after)
-
-    def _record(self, number: int, digest: str) -> SignedRecord:
-        path = self._records / f"{number:06d}-{digest[:12]}.json"
-        data = read_regular_file(path, limit_bytes=MAX_ENVELOPE_BYTES)
-        if isinstance(data, FileTrouble):
-            raise _damaged(f"the record {path.name} {data.detail}")
-        found = read_unverified(data, DocumentType.MASK_RECORD)
-        if found.digest != digest:
-            raise _damaged(f"the record {path.name} is not the one that was committed")
-        return SignedRecord(parse_record(found.payload), digest, (), data)
-
-    def _counted(self, name: str) -> int:
-        data = read_regular_file(self._folder / name, limit_bytes=32)
-        text = b"" if isinstance(data, FileTrouble) else data.strip()
-        return int(text) if text.isdigit() else 0
-
-    def _highest(self) -> int:
-        """Over all that is there: a commit that a power cut ended uses its number up, too."""
-        highest = max([self._counted(_HIGHEST), *(number for number, _ in self.history())])
-        with contextlib.suppress(AlprEdgeError, OSError):
-            data = read_regular_file(self._state_file, limit_bytes=MAX_ENVELOPE_BYTES)
-            if not isinstance(data, FileTrouble):
-                payload = verify(data, DocumentType.MASK_STATE, [self._key.public])
-                highest = max(highest, payload["highest"])
-        return highest
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def _check_persons(keyring: Keyring, loaded: Loaded) -> None:
@@ -469,11 +459,3 @@ def _check_persons(keyring: Keyring, loaded: Loaded) -> None:
 def _people(signed: SignedRecord, keyring: Keyring) -> tuple[str, ...]:
     names = tuple(one.name for one in keyring.people(signed.signers, *SIGNING_ROLES))
     return (*names, CITY) if keyring.is_city(signed.signers) else names
-
-
-def _damaged(reason: str) -> TrustError:
-    return TrustError(
-        reason,
-        code="authority.store.damaged",
-        hint="commit the masks again: two people or the city",
-    )

@@ -22,7 +22,8 @@ examples:
       --port 8883 --ca ca.pem --cert app.pem --tls-key app.key
   alpr-edge command ask self-test --device cam-0001 --key city.key
   alpr-edge command ask add-mask --device cam-0001 --key city.key \\
-      --polygon 0.1,0.2 0.4,0.2 0.4,0.6 0.1,0.6 --name clinic --reason "order 4711"
+      --polygon 0.1,0.2 0.4,0.2 0.4,0.6 0.1,0.6 --name clinic --reason "order 4711" \\
+      --keep order-4711.json                             `alpr-edge masks release` ends it with that
   alpr-edge command ask stop-reading --device cam-0001 --key city.key --reason "court order 12"
   alpr-edge command make checkpoint --device cam-0001 --key city.key --out ask.json   offline;
   alpr-edge command send ask.json --host broker.city.example                  then elsewhere
@@ -58,6 +59,7 @@ def register(commands: Any) -> None:
     send.set_defaults(call=_send)
     ask = _action(actions, "ask", "make a request, send it, and print the answer")
     _add_request(ask)
+    ask.add_argument("--keep", type=Path, metavar="FILE", help="the signed request, as it was sent")
     _add_broker(ask)
     ask.set_defaults(call=_ask)
 
@@ -134,7 +136,10 @@ def _send(args: argparse.Namespace) -> int:
 
 
 def _ask(args: argparse.Namespace) -> int:
-    return _deliver(args, _request(args))
+    data = _request(args)
+    if args.keep is not None:
+        write(args.keep, data)
+    return _deliver(args, data)
 
 
 def _request(args: argparse.Namespace) -> bytes:
@@ -168,7 +173,8 @@ def _request(args: argparse.Namespace) -> bytes:
         if asked.polygon:
             from alpr_edge.authority.addition import open_addition
 
-            open_addition(asked.polygon, [key.public])
+            added = open_addition(asked.polygon, [key.public])
+            print(f"order {added.digest}: `masks release` ends the polygon", file=sys.stderr)
     except RefusedCommand as err:
         raise ConfigError(
             "the request would not be understood",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alpr_edge.cli import mask_release
 from alpr_edge.cli.keys import add_key, signing_key, write
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from alpr_edge.exclusion.compare import Change
     from alpr_edge.trust.keyring import Keyring
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
   alpr-edge masks check masks.json --frame 1920x1080 --against old.json
   alpr-edge masks render masks.json --picture view.jpg --out masks.png
@@ -26,9 +27,11 @@ examples:
   alpr-edge masks commit record.json --config device.toml
   alpr-edge masks confirm --config device.toml
   alpr-edge masks history --config device.toml
-
+{mask_release.EXAMPLES}
 What protects more takes effect at once on one signature. What protects less takes two people or the
-city, and until it is confirmed old and new masks protect together.
+city, and until it is confirmed old and new masks protect together. A polygon that the city added by
+command stands beside the records until one names it: `release`, or `sign --lets-go`.
+Exit status: 0 done, 1 check: protects less, 2 wrong usage, 3 refused.
 """
 
 
@@ -72,7 +75,7 @@ def register(commands: Any) -> None:
         action.add_argument("--frame", type=_frame, default=(1920, 1080), metavar="WxH")
         action.add_argument("--out", type=Path, required=True, metavar="FILE")
     sign = add("sign", "make a signed record of masks for one camera", _sign, file="MASKS")
-    _add_config(sign)
+    _add_signer(sign)
     sign.add_argument("--frame", type=_frame, required=True, metavar="WxH")
     sign.add_argument("--author", action="append", required=True, help="who drew them")
     sign.add_argument("--reason", default="", help="why, for the history")
@@ -81,12 +84,11 @@ def register(commands: Any) -> None:
     sign.add_argument("--number", type=int, help="on a laptop; on the unit it is the next one")
     sign.add_argument("--previous", help="with --number: digest of the record in force")
     sign.add_argument("--out", type=Path, required=True, metavar="RECORD")
-    add_key(sign)
+    mask_release.add_lets_go(sign)
     counter = add(
         "countersign", "sign a record as the second person or the city", _counter, file="RECORD"
     )
-    _add_config(counter)
-    add_key(counter)
+    _add_signer(counter)
     for name, text, call in (
         ("plan", "what committing a record would do", _plan),
         ("commit", "put a signed record in force", _commit),
@@ -96,6 +98,12 @@ def register(commands: Any) -> None:
         action.add_argument("--confirm-within", type=float, default=15.0, metavar="MINUTES")
     _add_config(add("confirm", "let go of the older masks", _confirm))
     _add_config(add("history", "every record that was ever committed", _history))
+    mask_release.register(add)
+
+
+def _add_signer(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    add_key(parser)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -238,10 +246,12 @@ def _sign(args: argparse.Namespace) -> int:
     config, now = load(args.config), _now()
     unit = Unit(config.device.id, config.device.camera)
     number, previous = args.number, args.previous
+    known: tuple[str, ...] = ()
     if number is None:
         state = make_mask_store(config).load().state
         number = state.highest + 1
-        previous = previous or (state.newest.digest if state.newest else None)
+        previous = previous or state.follows
+        known = mask_release.known_digests(state)
     record = MaskRecord(
         number,
         unit.device,
@@ -254,6 +264,7 @@ def _sign(args: argparse.Namespace) -> int:
         previous=previous,
         authors=tuple(args.author),
         reason=args.reason,
+        lets_go=mask_release.digests_of(args.lets_go, device=unit.device, known=known),
     )
     payload = record_payload(record)
     parse_record(payload)
@@ -312,6 +323,11 @@ def _commit(args: argparse.Namespace) -> int:
 
 def _print_plan(plan: Plan) -> None:
     print(f"on the word of: {plan.authority.value.replace('_', ' ')}")
+    named = plan.state.records[-1].record.lets_go
+    kept = [one for one in plan.state.additions if one.digest not in named]
+    waiting = [one for one in plan.state.additions if one.digest in named]
+    mask_release.print_polygons(kept, "stays in force beside the record")
+    mask_release.print_polygons(waiting, "ends when the record is confirmed")
     if plan.change is not None:
         _print_change(plan.change)
     for narrowing in plan.narrowings:
@@ -323,11 +339,13 @@ def _confirm(args: argparse.Namespace) -> int:
     store, ring, _ = _unit(args)
     state = store.confirm(_now(), ring)
     print(f"number {state.records[-1].record.number} alone is in force")
+    mask_release.print_polygons(state.additions, "stays in force beside it")
     return 0
 
 
 def _history(args: argparse.Namespace) -> int:
     from alpr_edge.authority.record import parse_record
+    from alpr_edge.errors import AlprEdgeError
     from alpr_edge.trust.documents import DocumentType
     from alpr_edge.trust.envelope import read_unverified
 
@@ -335,13 +353,18 @@ def _history(args: argparse.Namespace) -> int:
     loaded = store.load()
     in_force = {one.digest for one in loaded.state.records}
     for number, path in store.history():
-        found = read_unverified(path.read_bytes(), DocumentType.MASK_RECORD)
-        record = parse_record(found.payload)
+        try:
+            found = read_unverified(path.read_bytes(), DocumentType.MASK_RECORD)
+            record = parse_record(found.payload)
+        except (AlprEdgeError, OSError):
+            print(f"{number:6d}  cannot be read any more")
+            continue
         mark = "in force" if found.digest in in_force else ""
         print(
             f"{number:6d}  {record.valid_from:%Y-%m-%d %H:%M}  {found.digest[:12]}  "
             f"{', '.join(record.authors)}  {record.reason}  {mark}".rstrip()
         )
+    mask_release.print_beside(loaded.state)
     if loaded.state.confirm_before is not None:
         print(f"pending: confirm before {loaded.state.confirm_before:%Y-%m-%d %H:%M} UTC")
     if loaded.trouble:

@@ -84,7 +84,6 @@ def draft(
     view: str = KEPT,
 ) -> Document:
     """The payload of the next record: valid from now, made against the newest."""
-    newest = state.newest
     now = now.replace(microsecond=0)
     record = MaskRecord(
         number=state.highest + 1,
@@ -95,7 +94,7 @@ def draft(
         valid_from=now,
         valid_to=now + VALID,
         reference=view_of(state, view),
-        previous=None if newest is None else newest.digest,
+        previous=state.follows,
         authors=tuple(authors),
         reason=reason,
     )

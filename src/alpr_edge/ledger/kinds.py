@@ -97,6 +97,8 @@ class MaskChange(Body):
     """Pixels of the frame that are blanked now, and that are no longer."""
     number: Count = 0
     """Of the mask record; 0 where none did it."""
+    polygon: Count = 0
+    """Highest number of a polygon that the city ever added by a command."""
 
 
 class Commissioning(Body):

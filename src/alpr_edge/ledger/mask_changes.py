@@ -41,6 +41,7 @@ def _change(move: MaskMove, least_band: float) -> MasksChanged:
         narrowed=narrowed,
         number=move.record.record.number,
         order=move.record.digest if move.by_city else None,
+        polygon=move.after.added,
     )
 
 

@@ -1,4 +1,4 @@
-"""Edge: the newest mask record and commissioning of a ledger, read without opening it.
+"""Edge: the newest mask record, polygon and commissioning of a ledger, read without opening it.
 
 For whoever must know it while the service has the ledger. It checks no signature: a ledger that was
 changed shows in `verify`, and one that was put back shows at the witness.
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from alpr_edge.authority.store import Newest
 from alpr_edge.errors import AuditError
 from alpr_edge.ledger.entry import decode
 from alpr_edge.ledger.files import LedgerFolder
@@ -20,12 +21,12 @@ _MASKS: Final = b'"kind":"mask_change"'
 _PLACES: Final = (b'"kind":"commissioning"', b'"kind":"boot"')
 
 
-def newest_mask_number(ledger: Path) -> int:
-    """0 where there is no ledger, or none of its changes came from a record."""
+def newest_in_force(ledger: Path) -> Newest:
+    """Zeros where there is no ledger, or none of its changes came from a record."""
     for body in _newest(ledger, _MASKS):
         if isinstance(body, MaskChange) and body.number:
-            return body.number
-    return 0
+            return Newest(body.number, body.polygon)
+    return Newest()
 
 
 def commissioned_before(ledger: Path) -> str | None:

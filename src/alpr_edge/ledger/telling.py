@@ -81,6 +81,7 @@ class MasksChanged:
         narrowed: whether any ground became readable; None where that is not known.
         number: of the record that did it.
         order: digest of the record, where the city signed it.
+        polygon: the highest number of a polygon that the city ever added.
     """
 
     old: str
@@ -92,6 +93,7 @@ class MasksChanged:
     narrowed: bool | None = None
     number: int = 0
     order: str | None = None
+    polygon: int = 0
 
 
 class Tells(ABC):
@@ -174,6 +176,7 @@ class Tells(ABC):
                 added_px=change.added_px,
                 removed_px=change.removed_px,
                 number=change.number,
+                polygon=change.polygon,
             )
         )
 

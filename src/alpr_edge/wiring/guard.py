@@ -84,9 +84,9 @@ def make_mask_store(config: DeviceConfig) -> MaskStore:
         ConfigError: the configuration names none.
         KeyUnusable: the unit's own key cannot be made or read.
     """
-    from alpr_edge.authority.store import Anchors, MaskMove, MaskStore
+    from alpr_edge.authority.store import Anchors, MaskMove, MaskStore, Newest
     from alpr_edge.ledger.mask_changes import tell
-    from alpr_edge.ledger.newest import newest_mask_number
+    from alpr_edge.ledger.newest import newest_in_force
     from alpr_edge.ledger.setup import open_reporter
     from alpr_edge.trust.device_identity import device_key
     from alpr_edge.trust.tpm import find_tpm
@@ -108,7 +108,7 @@ def make_mask_store(config: DeviceConfig) -> MaskStore:
     ledger = Path(config.ledger.path)
     anchors = Anchors(
         None if keep_in == "file" else find_tpm(),
-        (lambda: newest_mask_number(ledger)) if config.ledger.enabled else lambda: 0,
+        (lambda: newest_in_force(ledger)) if config.ledger.enabled else Newest,
     )
     return MaskStore(config.exclusion.mask_store, key, changed=changed, anchors=anchors)
 
