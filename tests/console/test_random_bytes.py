@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.console.console_samples import PASSWORD, Terminal
 
 from alpr_edge.console.access import Level, User
+from alpr_edge.console.device import Still
 
 PIECES = st.one_of(
     st.binary(max_size=40),
@@ -37,6 +38,8 @@ PIECES = st.one_of(
                 b"q",
                 b" ",
             ),
+            *(b"receive masks\r", b"send picture\r", b"C", b"\x06", b"\x04", b"\x18\x18"),
+            *(b"reference take\r", b"set network address dhcp\r", b"set mqtt port 1\r"),
             *(b"show masks\r", b"configure\r", b"commit\r", b"logout\r", b"\xff\xfe", b"\xc3"),
         ]
     ),
@@ -64,8 +67,13 @@ def test_with_a_login_nothing_breaks(data: bytes) -> None:
         terminal = Terminal(Path(folder) / "console")
         terminal.seat.admit(User("anna", Level.TECHNICIAN, terminal.logins["anna"].key))
         terminal.session._who = terminal.seat.user
+        terminal.unit.picture = Still(b"jpeg", 64, 36, "now", "d", plates_blurred=True)
         terminal.bytes(b"\x03")
         terminal.bytes(data)
         assert terminal.defects == []
         assert terminal.unit.records == []
+        # Whatever has the wire lets go of it, once half a block is over.
+        for _ in range(12):
+            terminal.tick()
+        terminal.bytes(b"\x18\x18")
         assert terminal.bytes(b"\x03\x03").endswith(("alpr-edge> ", "alpr-edge# ", "login: "))

@@ -89,9 +89,12 @@ def _load_configuration(sitting: Sitting, values: dict[str, Any]) -> Talk:
 
 
 def _update(sitting: Sitting, values: dict[str, Any]) -> Talk:
+    software = str(sitting.device.about().get("software", ""))
     yield say(
-        "This version cannot be updated over the console.",
-        "Flash the module anew, or install the package and start the service again.",
+        f"It runs {clean(software)}.",
+        "`receive update size N` keeps an update that the city signed; it is not installed here:",
+        "flash the module anew, or install the package and start the service again.",
+        data={"software": software, "installs": False},
     )
 
 

@@ -330,7 +330,8 @@ _ACTING: Final = (
     Command(
         "update",
         ("update",),
-        "other software: this version cannot be updated over the console",
+        "what runs, and how other software comes: it is kept here, not installed",
+        needs=("about",),
     ),
     Command(
         "load_configuration",
