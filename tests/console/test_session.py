@@ -9,6 +9,7 @@ from tests.console.console_samples import CITY, PASSWORD, Terminal, shown
 
 from alpr_edge.console.armour import unarmour
 from alpr_edge.console.device import Parcel
+from alpr_edge.console.talk import lay_out
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import countersign, sign
 from alpr_edge.trust.keys import PublicKey
@@ -341,3 +342,13 @@ def test_the_pager_counts_rows_of_the_screen(terminal: Terminal) -> None:
     out = terminal.bytes(b" ")
     assert "ed25519:" in out
     assert out.endswith("alpr-edge> ")
+
+
+def test_numbers_are_shown_as_exactly_as_they_were_measured() -> None:
+    # A ten-thousandth of a degree is eleven metres.
+    assert lay_out({"at": [-118.2437123, 34.0], "sum": 0.1 + 0.2}) == [
+        "at:",
+        "  - -118.2437123",
+        "  - 34",
+        "sum: 0.3",
+    ]

@@ -37,7 +37,7 @@ def _take_reference(sitting: Sitting, values: dict[str, Any]) -> Talk:
 
 def _calibrate(sitting: Sitting, values: dict[str, Any]) -> Talk:
     session = CalibrationSession()
-    yield say("`back` takes the last answer back, `?` explains, `stop` leaves")
+    yield say("`back` takes the last answer back, `?` explains, `stop` leaves; +- stands for ±")
     while (question := session.question) is not None:
         given = f" [{question.default}]" if question.default else ""
         answer = (yield Ask(f"{question.text}{given}: ")).strip()
