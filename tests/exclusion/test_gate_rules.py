@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.exclusion.test_gate import ACROSS, LIMITS, SIZE, World, quad_at
+from tests.exclusion.test_gate import ACROSS, LIMITS, SIZE, World, heard, quad_at
 
 from alpr_edge.exclusion.gate import Gate, GateLimits
 from alpr_edge.exclusion.held import LONGEST
@@ -434,3 +434,182 @@ def test_who_passes_where_another_was_seen_before_is_no_kin_of_it() -> None:
     world.step(closed=[(2, "CLEAN22")], unread=[1])
     world.wait(30)
     assert world.released == ["CLEAN22"]
+
+
+def test_one_sighting_is_judged_as_a_begin_too() -> None:
+    """It stands at the border, where it may end; but it was there when the gate began to look."""
+    for ticks, released in ((1, []), (17, ["SINGLE1"])):
+        world = World()
+        world.gate = Gate(world.zones, LIMITS)
+        world.wait(ticks)
+        world.drive(1, [(5, 180)], "SINGLE1", width=SMALL)
+        world.wait()
+        assert world.released == released
+        assert world.drops == ([] if released else [DropReason.STARTED_IN_VIEW])
+
+
+# --- texts ------------------------------------------------------------------------------------
+
+
+def test_a_text_that_is_read_anew_overwrites_the_one_before() -> None:
+    world = World()
+    heard(world, 1, quad_at(20, 340), "KKKK111")
+    heard(world, 1, quad_at(80, 340), "KKKK117")
+    assert b"KKKK117" in bytes(world.gate.memory)
+    assert b"KKKK111" not in bytes(world.gate.memory)
+
+
+def test_a_read_that_is_destroyed_is_overwritten_at_once() -> None:
+    """The folded text stays for a while, to know the vehicle again; the read itself does not."""
+    world = World()
+    world.drive(1, ACROSS, "BOGUS17")
+    assert b"BOGUS17" in bytes(world.gate.memory)
+    world.step(overflow=True)
+    assert world.drops == [DropReason.OVERFLOW]
+    assert b"BOGUS17" not in bytes(world.gate.memory)
+    assert b"806U517" in bytes(world.gate.memory)
+
+
+def test_a_frame_in_which_nothing_is_read_forgets_no_text() -> None:
+    world = World()
+    heard(world, 1, quad_at(480, 180), "PRM1234")
+    world.step({1: quad_at(560, 180)})
+    world.step({1: quad_at(620, 180)}, unread=[1])
+    world.wait(30)
+    world.drive(2, ACROSS, "PRM1234")
+    world.wait()
+    assert world.released == []
+
+
+def test_a_text_that_cannot_be_kept_suppresses_all() -> None:
+    world = World()
+    world.drive(1, ACROSS, "HELD111")
+    heard(world, 2, quad_at(20, 20), "A" * (LONGEST + 1))
+    assert world.drops == [DropReason.OVERFLOW]
+    world.wait()
+    assert world.released == []
+
+
+def test_a_track_without_a_text_does_not_end_the_search_for_its_like() -> None:
+    world = World()
+    world.step({9: quad_at(20, 20)})
+    heard(world, 1, quad_at(480, 180), "PRM1234")
+    world.step({1: quad_at(620, 180), 9: quad_at(20, 20)}, unread=[1])
+    for x in range(20, 640, 60):
+        world.step({2: quad_at(x, 340), 9: quad_at(20, 20)})
+    world.step(closed=[(2, "PRM1234")])
+    world.wait()
+    assert world.released == []
+    assert DropReason.KIN_TAINTED in world.drops
+
+
+def test_a_gap_suppresses_all_whatever_was_tainted_before() -> None:
+    world = World()
+    world.drive(1, ACROSS, "HELD111")
+    world.step({2: quad_at(480, 180)})
+    world.step(ticks=30)
+    assert world.drops == [DropReason.FRAME_GAP]
+    world.wait(30)
+    assert world.released == []
+
+
+# --- time -------------------------------------------------------------------------------------
+
+
+def test_a_read_leaves_with_the_first_frame_after_its_hold_whoever_was_closed_before_it() -> None:
+    world = World()
+    for x in (480, 560, 620):
+        world.step({1: quad_at(x, 180)})
+    for x in range(20, 640, 60):
+        world.step({2: quad_at(x, 340)})
+    world.step(closed=[(1, "SECRET1"), (2, "CLEAN22")])
+    world.wait(10)
+    assert world.released == []
+    world.wait(1)
+    assert world.released == ["CLEAN22"]
+
+
+@pytest.mark.parametrize(("ticks", "is_kin"), [(10, True), (12, False)])
+def test_one_whose_hold_has_passed_waits_for_no_kin(ticks: int, is_kin: bool) -> None:
+    world = World()
+    for x in (480, 300, 110, 100):
+        world.step({1: quad_at(x, 200)})
+    world.step(unread=[1])
+    world.wait(ticks - 1)
+    for x in (20, 80, 140, 260, 350, 440, 530, 620):
+        world.step({2: quad_at(x, 200 if x == 20 else 340)})
+    world.step(closed=[(2, "UNKNOWN")])
+    world.wait(30)
+    assert world.released == ([] if is_kin else ["UNKNOWN"])
+
+
+def test_a_read_is_held_so_long_and_no_longer() -> None:
+    world = World(limits=replace(LIMITS, max_hold_ns=3_000_000_000))
+    world.drive(1, [(20, 340), (60, 340), (20, 340)], "WAITS11")
+    for _ in range(30):
+        world.step({2: quad_at(40, 340)})
+    assert world.drops == []
+    world.step({2: quad_at(40, 340)})
+    assert world.drops == [DropReason.HELD_TOO_LONG]
+
+
+def test_a_suppressed_text_is_remembered_so_long_and_no_longer() -> None:
+    world = World()
+    heard(world, 1, quad_at(480, 180), "SECRET1")
+    world.step(closed=[(1, "SECRET1")])
+    world.wait(300)
+    assert any(world.gate.memory)
+    world.wait(1)
+    assert not any(world.gate.memory)
+
+
+# --- one vehicle under several tracks ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "is_explained"), [("AB12", True), ("AB1", False)])
+def test_a_begin_in_the_view_is_explained_by_a_text_of_four_characters(
+    text: str, is_explained: bool
+) -> None:
+    world = World()
+    world.drive(1, [(x, 340) for x in (20, 70, 120, 170)], text)
+    world.drive(2, [(x, 340) for x in range(270, 640, 50)], text)
+    world.wait(30)
+    assert world.released == ([text] * 2 if is_explained else [])
+
+
+def test_one_end_explains_one_begin() -> None:
+    world = World()
+    world.drive(1, [(x, 340) for x in (20, 70, 120, 170)], "SAME123")
+    for x in range(270, 640, 50):
+        world.step({2: quad_at(x, 340), 3: quad_at(x, 20)})
+    world.step(closed=[(2, "SAME123"), (3, "SAME123")])
+    world.wait(30)
+    assert world.released == []
+
+
+def test_an_end_explains_no_begin_in_the_same_frame() -> None:
+    """A vehicle is in one place at a time: this is another one, wherever it came from."""
+    world = World()
+    for x in (20, 70, 120):
+        world.step({1: quad_at(x, 340)})
+    world.step({1: quad_at(170, 340), 2: quad_at(270, 340)})
+    for x in range(320, 640, 50):
+        world.step({2: quad_at(x, 340)}, closed=[(1, "SAME123")] if x == 320 else [])
+    world.step(closed=[(2, "SAME123")])
+    world.wait(30)
+    assert world.released == []
+
+
+def test_a_begin_is_explained_by_the_latest_end_before_it() -> None:
+    """The one before has left: it needs no begin, and the one that broke off does."""
+    world = World()
+    for y in range(20, 360, 60):
+        world.step({1: quad_at(40, y)})
+    for number, x in enumerate((20, 70, 120, 170)):
+        world.step({2: quad_at(x, 340)}, closed=[] if number else [(1, "SAME123")])
+    world.step(closed=[(2, "SAME123")])
+    for x in range(270, 640, 50):
+        world.step({3: quad_at(x, 340)})
+    world.step(closed=[(3, "SAME123")])
+    world.wait(30)
+    assert world.released == ["SAME123"] * 3
