@@ -23,6 +23,11 @@ from alpr_edge.exclusion.kin import alike, fold, size_ratio, within
         ("7AB", "7AC", False),
         ("7AB", "7AB", True),
         ("", "", False),
+        # One character at the beginning, one at the end, and three of ten.
+        ("7ABC12", "ABC12", True),
+        ("7ABC1", "7ABC11", True),
+        ("AAAB1", "AAAB11", True),
+        ("7ABC123456", "7XBX12X456", False),
     ],
 )
 def test_alike(a: str, b: str, expected: bool) -> None:
@@ -68,6 +73,16 @@ def test_within_counts_in_widths_of_the_wider_plate() -> None:
     # A quad that leans: the middle is that of all four corners.
     leaning = box(100, 50) + np.array([[0, 0], [0, 0], [0, 0], [40, 40]], np.float32)
     assert within(leaning, box(110, 60), 0.001)
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_middle_is_that_of_all_four_corners(number: int, axis: int) -> None:
+    leaning, moved = box(100, 50), np.array([100.0, 50.0])
+    leaning[number, axis] += 40
+    moved[axis] += 10
+    assert within(leaning, box(*moved), 0.001)
+    assert within(box(*moved), leaning, 0.001)
 
 
 def test_no_number_is_near() -> None:
