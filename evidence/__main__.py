@@ -30,6 +30,7 @@ from alpr_edge.vision.models import load_model
 from evidence import report, sections
 from evidence.pieces import ROOT
 from evidence.sections import Plan
+from evidence.words import WORDS
 
 PARTS: dict[str, Callable[[Plan], report.Section]] = {
     "pixels": sections.pixels,
@@ -70,10 +71,12 @@ def main() -> int:
     for name in args.only or PARTS:
         plan.say(f"{name}: begins")
         found.append(PARTS[name](plan))
+        found[-1].plain = WORDS[name]
         plan.say(f"{found[-1].title}: {found[-1].state}: {found[-1].verdict}")
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "report.html"
-    path.write_text(report.as_html("Evidence for exclusion", facts(began), found), "utf-8")
+    text = report.as_html("Evidence for exclusion", facts(began), found, path.name)
+    path.write_text(text, "utf-8")
     fingerprint = report.sign(path, args.key)
     plan.say(f"{path}, signed by {fingerprint}")
     return 0 if all(section.state == "holds" for section in found) else 1
@@ -91,7 +94,7 @@ def facts(began: datetime) -> Iterator[tuple[str, object]]:
     yield "software", f"alpr-edge {alpr_edge.__version__}, {commit.stdout.strip() or 'no commit'}"
     yield "models", ", ".join(load_model(f"{n}.onnx").digest for n in ("detector", "recogniser"))
     yield "machine", f"{platform.machine()}, {platform.system()} {platform.release()}"
-    yield "this report", f"{began:%Y-%m-%d %H:%M} – {datetime.now(UTC):%H:%M} UTC"
+    yield "made", f"{began:%Y-%m-%d %H:%M} – {datetime.now(UTC):%H:%M} UTC"
 
 
 if __name__ == "__main__":

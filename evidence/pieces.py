@@ -90,12 +90,13 @@ def seconds(rows: Mapping[str, Row]) -> float:
 
 def code_digest(modules: Iterable[str], data: Iterable[Path] = ()) -> str:
     """SHA-256 over the sources of the modules, of all they import from here, and of data files."""
-    digest = hashlib.sha256()
-    for path in sorted({*closure(modules), *data}):
+    parts = []
+    for path in {*closure(modules), *data}:
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
         content = _meaning(path) if path.suffix == ".py" else path.read_bytes()
-        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-    return digest.hexdigest()
+        parts.append(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    # In an order that is the same wherever the checkout and the data lie.
+    return hashlib.sha256(b"".join(sorted(parts))).hexdigest()
 
 
 def _meaning(path: Path) -> bytes:

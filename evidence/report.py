@@ -4,8 +4,7 @@ The signature is Ed25519 over the file's bytes, in a file of its own beside it (
 with the public key (`.pub`, PEM). Without a key that is given one is made for this run: it then
 shows that the report was not changed since, and nothing about who made it.
 
-    openssl pkeyutl -verify -pubin -inkey report.html.pub -rawin -in report.html \\
-        -sigfile <(base64 -d report.html.sig)
+The report itself says the command that checks it (`HOW_TO_CHECK`).
 """
 
 from __future__ import annotations
@@ -24,11 +23,32 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from alpr_edge.exclusion.zones import Zones
 from alpr_edge.types import Image
 
+HOW_TO_CHECK = """\
+base64 -d {name}.sig > {name}.sig.raw
+openssl pkeyutl -verify -pubin -inkey {name}.pub -rawin -in {name} -sigfile {name}.sig.raw"""
+"""For a shell, in the folder of the three files; says `Signature Verified Successfully`."""
+
+_WHAT_IT_IS = (
+    "alpr-edge reads licence plates, and must never read a vehicle at, entering or leaving a "
+    "protected place. This report tells what was tried to make it break that promise, and what "
+    "came of it. Every part says what was done, how often, and how often it went wrong.",
+    "Holds: all that was planned was measured, and nothing went wrong. Fails: something went "
+    "wrong; it is named. Incomplete: nothing went wrong so far, and not all was measured: it "
+    "proves nothing yet.",
+    "Not shown here: that the zones were drawn rightly on a given street, and what "
+    "docs/exclusion.md lists under “What is not promised”. The street is a simulated one where "
+    "nothing else is said.",
+)
+
 _STYLE = """
 body { font: 15px/1.45 sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #222 }
+pre { background: #f0f0f0; padding: .6em; overflow-x: auto }
+td.line { min-width: 20em } td.state { white-space: nowrap; text-align: left }
+.plain { font-size: 1.07em }
+@media print { h2, figure, tr { break-inside: avoid } }
 table { border-collapse: collapse; margin: .6em 0 }
 td, th { border: 1px solid #bbb; padding: .2em .6em }
-td { text-align: right } td:first-child { text-align: left } th { background: #f0f0f0 }
+td { text-align: right } td:first-child, td.line { text-align: left } th { background: #f0f0f0 }
 .holds { color: #060 } .fails { color: #a00; font-weight: bold } .incomplete { color: #850 }
 img { max-width: 100%; border: 1px solid }
 """
@@ -39,6 +59,7 @@ class Section:
     """One guarantee: a verdict in a line, tables and pictures below it.
 
     Attributes:
+        plain: what was done, for somebody who does not know the software.
         done, wanted: pieces of its measurement.
         digest: of the code and data that it was measured with.
     """
@@ -52,6 +73,7 @@ class Section:
     done: int = 1
     wanted: int = 1
     digest: str = ""
+    plain: str = ""
 
     @property
     def state(self) -> str:
@@ -61,15 +83,27 @@ class Section:
         return "holds" if self.done >= self.wanted else "incomplete"
 
 
-def as_html(title: str, facts: Iterable[tuple[str, object]], sections: Iterable[Section]) -> str:
-    """The whole document."""
+def as_html(
+    title: str,
+    facts: Iterable[tuple[str, object]],
+    sections: Sequence[Section],
+    name: str = "report.html",
+) -> str:
+    """The whole document; `name` is that of its file."""
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>",
         f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>",
-        _table(("", ""), list(facts)),
+        *(f"<p>{html.escape(text)}</p>" for text in _WHAT_IT_IS),
+        _summary(sections),
+        _table(("this report", ""), list(facts)),
+        "<p>Whether this file is as it was signed, these two lines say:</p>",
+        f"<pre>{html.escape(HOW_TO_CHECK.format(name=name))}</pre>",
+        "<p>Who signed it the key says only if you know it from elsewhere.</p>",
     ]
-    for section in sections:
-        parts.append(f"<h2>{html.escape(section.title)}</h2>")
+    for number, section in enumerate(sections):
+        parts.append(f"<h2 id=part{number}>{html.escape(section.title)}</h2>")
+        if section.plain:
+            parts.append(f"<p class=plain>{html.escape(section.plain)}</p>")
         verdict = f"{section.state}: {section.verdict}"
         parts.append(f"<p class={section.state}>{html.escape(verdict)}</p>")
         measured = f"{section.done} of {section.wanted} pieces were measured"
@@ -82,6 +116,16 @@ def as_html(title: str, facts: Iterable[tuple[str, object]], sections: Iterable[
             parts.append(f"<figure><img alt='{html.escape(caption)}' src='{_data(picture)}'>")
             parts.append(f"<figcaption>{html.escape(caption)}</figcaption></figure>")
     return "\n".join(parts) + "\n"
+
+
+def _summary(sections: Sequence[Section]) -> str:
+    rows = "".join(
+        f"<tr><td><a href='#part{number}'>{html.escape(one.title)}</a></td>"
+        f"<td class='state {one.state}'>{one.state}</td>"
+        f"<td class=line>{html.escape(one.verdict)}</td></tr>"
+        for number, one in enumerate(sections)
+    )
+    return f"<table><tr><th>part</th><th>result</th><th>in one line</th></tr>{rows}</table>"
 
 
 def _table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:

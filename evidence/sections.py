@@ -137,7 +137,8 @@ def street(plan: Plan) -> Section:
         "N2: nothing of a vehicle that touches the premises",
         f"leaks = {whole.leaked} of {whole.touching} touching vehicles; of the untouched that the "
         f"same engine reads without exclusion the one that sees everything keeps "
-        f"{_share(all_seeing)}, all engines {_share(whole)}; wanted {WANTED_SHARE:.0%}",
+        f"{_share(all_seeing)}, all engines {_share(whole)}; the wanted {WANTED_SHARE:.0%} are "
+        f"{'reached' if _is_enough(all_seeing) else 'NOT reached'}",
         whole.leaked == 0,
         [
             "The mix (evidence/mix.py) was fixed before it was run. The engine never misreads. The "
@@ -179,6 +180,10 @@ def _groups(found: Battery, key: str) -> tuple[tuple[str, ...], list[tuple[objec
 def _patterns(found: Battery) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     rows = [(name, n, kept) for name, (n, kept) in sorted(found.patterns.items())]
     return ("engine: pattern", "read without exclusion", "released"), list(rows)
+
+
+def _is_enough(tally: Tally) -> bool:
+    return tally.kept >= WANTED_SHARE * tally.readable > 0
 
 
 def _share(tally: Tally) -> str:
@@ -280,9 +285,9 @@ def view(plan: Plan) -> Section:
     section = Section(
         "N7: a camera that moved stops, changing light does not",
         f"{len(shifts) - len(late)} of {len(shifts)} shifts were told within 5 s; reading stopped "
-        f"at {_stopped(by, 'lapse')} glances, one every 6 s, of {len(by.get('lapse', {}))} hours "
+        f"at {_stopped(by, 'lapse')} glances, one every 12 s, of {len(by.get('lapse', {}))} hours "
         f"of changing light, and at {_stopped(by, 'day')} glances, two a second, of "
-        f"{len(by.get('day', {})) / 6:.1f} of these hours; {len(done_to_it) - len(missed)} of "
+        f"{len(by.get('day', {})) / 12:.1f} of these hours; {len(done_to_it) - len(missed)} of "
         f"{len(done_to_it)} kinds of sabotage were told; {len(photos) - len(wrong)} of "
         f"{len(photos)} real scenes gave no false stop and no missed move",
         not (stops or late or missed),

@@ -7,13 +7,13 @@ Does not: tune anything; thresholds were chosen on the simulated day, before the
 
 Rules: a piece depends on its key alone. The day is seen twice:
 
-- *lapse*: all of it, twelve times as fast. Two glances a second of the watch's time, so traffic and
-  noise come at their own rate, and the light of 6 s later at each. Light and weather of this day
-  blend over an hour and more, so nothing of them lies between two such glances. What would be
-  easier so is made as hard: a view may stay unconfirmed for a twelfth of the time (`doubt_ns`), so
-  that a doubt that would stop a unit stops here; and a real change of light is never so fast.
-- *day*: ten minutes of every hour (of every tenth of minutes, with the whole day) at the watch's
-  own rate. They begin two and a half minutes early, so that a doubt from before goes on in them.
+- *lapse*: all of it in an hour. Two glances a second of the watch's time, so traffic and noise
+  come at their own rate, and the light of 12 s later at each. Light and weather of this day blend
+  over an hour and more, so nothing of them lies between two such glances. What would be easier so
+  is made as hard: a view may stay unconfirmed for a 24th of the time (`doubt_ns`), so that a doubt
+  that would stop a unit stops here; and a real change of light is never so fast.
+- *day*: five minutes of every hour (all minutes, with the whole day) at the watch's own rate. They
+  begin two minutes early, so that a doubt from before goes on in them.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from alpr_edge.types import Frame, Image
 STEP_S = 0.5
 """The watch looks every 0.48 s: a frame in between would only pass the time."""
 SIZE = (384, 216)
-_LEAD = 300
+_LEAD = 250
 """Glances before a piece of the day: longer than the longest doubt (120 s)."""
-_PIECE = 1200
-"""Glances of ten minutes."""
-DAY_PIECES, WHOLE_DAY = 24, 144
-LAPSE = 12
+_PIECE = 600
+"""Glances of five minutes."""
+DAY_PIECES, WHOLE_DAY = 24, 288
+LAPSE = 24
 _HOUR = 3600 * 2 // LAPSE
 """Glances of an hour in lapse."""
-_LAPSE_LEAD = 60
-"""Glances before it: longer than the longest doubt there (10 s)."""
+_LAPSE_LEAD = 30
+"""Glances before it: longer than the longest doubt there (5 s)."""
 _NOON = 11.0
 WITHIN = 10
 """Glances in five seconds."""
@@ -118,8 +118,8 @@ def _elsewhere(name: str) -> Day:
 
 def keys(photos: Path | None, day_pieces: int = DAY_PIECES) -> list[str]:
     """Every piece; of the day at the watch's own rate the first `day_pieces`."""
-    # One of each hour, then another of each: over the hours all tens of minutes occur.
-    order = [6 * h + (h + turn) % 6 for turn in range(6) for h in range(24)]
+    # One of each hour, then another of each: over the hours all minutes occur.
+    order = [12 * h + (h + turn) % 12 for turn in range(12) for h in range(24)]
     found = [f"lapse {n}" for n in range(24)]
     found += [f"day {n}" for n in order[:day_pieces]]
     found += [f"lens {h:g}" for h in SHIFT_HOURS]
@@ -145,7 +145,7 @@ def piece(key: str, photos: Path | None) -> Row:
     if kind == "lapse":
         return hour(int(rest))
     if kind == "day":
-        return ten_minutes(int(rest))
+        return minutes(int(rest))
     if kind == "lens":
         return lens(float(rest))
     if kind == "shift":
@@ -158,8 +158,8 @@ def piece(key: str, photos: Path | None) -> Row:
     return (clip if kind == "clip" else photo)(photos / rest)
 
 
-def ten_minutes(number: int) -> Row:
-    """1,200 glances of the day, and those before them."""
+def minutes(number: int) -> Row:
+    """600 glances of the day, and those before them."""
     day, view, reference = _day()
     first, lead = number * _PIECE, _LEAD if number else 0
     frames = (day.frame(n * STEP_S / 3600, n) for n in range(first - lead, first + _PIECE))
@@ -168,7 +168,7 @@ def ten_minutes(number: int) -> Row:
 
 
 def hour(number: int) -> Row:
-    """An hour of the day, twelve times as fast, and the minutes before it."""
+    """An hour of the day in 150 s, and the minutes before it."""
     day, view, reference = _day()
     first, lead = number * _HOUR, _LAPSE_LEAD if number else 0
     frames = (day.frame(n * STEP_S * LAPSE / 3600, n) for n in range(first - lead, first + _HOUR))
