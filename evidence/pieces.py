@@ -92,11 +92,15 @@ def code_digest(modules: Iterable[str], data: Iterable[Path] = ()) -> str:
     """SHA-256 over the sources of the modules, of all they import from here, and of data files."""
     parts = []
     for path in {*closure(modules), *data}:
-        name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+        is_data = not path.is_relative_to(ROOT)
+        name = Path(path.name) if is_data else path.relative_to(ROOT)
         content = _meaning(path) if path.suffix == ".py" else path.read_bytes()
-        parts.append(name.encode() + b"\0" + hashlib.sha256(content).digest())
+        parts.append((is_data, name, hashlib.sha256(content).digest()))
+    digest = hashlib.sha256()
     # In an order that is the same wherever the checkout and the data lie.
-    return hashlib.sha256(b"".join(sorted(parts))).hexdigest()
+    for _, name, content in sorted(parts):
+        digest.update(name.as_posix().encode() + b"\0" + content)
+    return digest.hexdigest()
 
 
 def _meaning(path: Path) -> bytes:

@@ -54,3 +54,15 @@ def test_the_digest_covers_what_is_imported_and_no_more(tmp_path: Path) -> None:
     assert before == code_digest(["evidence.mix"], [photo])
     photo.write_bytes(b"2")
     assert code_digest(["evidence.mix"], [photo]) != before
+
+
+def test_the_digest_does_not_tell_where_the_data_lies(tmp_path: Path) -> None:
+    digests = set()
+    for folders in (("a", "b"), ("z", "a")):
+        files = []
+        for name, folder in zip(("1.jpg", "2.jpg"), folders, strict=True):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            files.append(tmp_path / folder / name)
+            files[-1].write_bytes(name.encode())
+        digests.add(code_digest(["evidence.pieces"], files))
+    assert len(digests) == 1

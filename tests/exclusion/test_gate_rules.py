@@ -411,7 +411,7 @@ def test_shutdown_counts_what_is_held_and_gives_the_reason_of_what_was_tainted()
     world = World()
     for x in range(20, 640, 60):
         world.step({1: quad_at(x, 340), 2: quad_at(x, 20)})
-    world.step({3: quad_at(480, 180), 4: quad_at(20, 340)}, closed=[(1, "HELD111"), (2, "ZZZZ22")])
+    world.step({3: quad_at(480, 180)}, closed=[(1, "HELD111"), (2, "ZZZZ22")])
     last = TrackStep((), (world.close(3, "SECRET3"), world.close(9, "UNKNOWN")), ())
     drops = [drop.reason for drop in world.gate.shutdown(last).drops]
     assert drops == [

@@ -11,12 +11,13 @@ from alpr_edge.exclusion.reach import (
     ACCELERATION,
     PLATE_M,
     Sight,
+    _meets,
     may_reach,
     may_reach_between,
     seconds_to_border,
     width_px,
 )
-from alpr_edge.exclusion.zones import make_zones
+from alpr_edge.exclusion.zones import Zones, grow, make_zones
 
 SIZE = (640, 360)
 MASK = [(0.6, 0.0), (1.0, 0.0), (1.0, 1.0), (0.6, 1.0)]
@@ -165,3 +166,130 @@ def test_partly_across_is_out_as_soon_as_its_motion_has_it_and_no_number_never()
     assert seconds_to_border(sight(5, 100, 50.0), SIZE, backwards=False) > 10
     assert seconds_to_border(sight(5, 110, 0.0, 125.0), SIZE, backwards=False) == 2.0
     assert seconds_to_border(sight(50, np.nan, 50.0), SIZE, backwards=False) == float("inf")
+
+
+# --- not too large either: what is suppressed without need is lost -----------------------------
+
+
+def plate(x: float, y: float, width: float, *, at_s: float, vx: float = 0.0) -> Sight:
+    w, h = width / 2, width / 4
+    quad = [[x - w, y - h], [x + w, y - h], [x + w, y + h], [x - w, y + h]]
+    return Sight(np.array(quad, np.float32), round(at_s * 1e9), np.array([vx, 0.0], np.float64))
+
+
+def above(line_px: int) -> Zones:
+    """Everything above a line is protected."""
+    share = line_px / SIZE[1]
+    polygon = [(0.0, 0.0), (1.0, 0.0), (1.0, share), (0.0, share)]
+    return make_zones([polygon], size_px=SIZE, band_px=0, digest="d")
+
+
+def topmost_between(before: Sight, after: Sight, seconds: float) -> float:
+    """The least y that a corner may have had, by the sum itself, at 2,001 moments."""
+    first, last = width_px(before.quad), width_px(after.quad)
+    start, end = grow(before.quad)[:, 1].min(), grow(after.quad)[:, 1].min()
+    found = np.inf
+    for share in np.linspace(0, 1, 2001):
+        # Up to a second the vehicle is as far away as its size tells, and comes nearer evenly.
+        straight = seconds <= 1.0
+        width = first + share * (last - first) if straight else max(first, last)
+        passed = share * last / width if straight else share
+        metres = ACCELERATION / 2 * (passed * seconds) * (seconds - passed * seconds)
+        found = min(found, start + share * (end - start) - metres * width / PLATE_M)
+    return float(found)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "seconds"),
+    [
+        (40, 40, 0.8),
+        (40, 40, 1.1),
+        (20, 60, 0.8),
+        (60, 20, 0.8),
+        (20, 60, 1.0),
+        (20, 60, 1.001),
+    ],
+)
+def test_between_two_sightings_nothing_is_reached_that_is_farther_than_the_sum_says(
+    first: float, last: float, seconds: float
+) -> None:
+    before = plate(100, 240, first, at_s=0)
+    after = plate(500, 240, last, at_s=seconds)
+    top = int(topmost_between(before, after, seconds))
+    assert may_reach_between(above(top + 2), before, after)
+    assert not may_reach_between(above(top - 8), before, after)
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.7, -0.7])
+def test_after_and_before_nothing_is_reached_that_is_farther_than_the_sum_says(
+    seconds: float,
+) -> None:
+    seen = plate(320, 240, 40, at_s=0, vx=100)
+    free_px = ACCELERATION / 2 * seconds**2 * 40 / PLATE_M
+    top = int(grow(seen.quad)[:, 1].min() - free_px)
+    assert may_reach(above(top + 2), seen, seconds)
+    assert not may_reach(above(top - 8), seen, seconds)
+
+
+def test_the_scale_is_that_of_the_wider_side_and_a_pixel_at_least() -> None:
+    turned = np.array([[0, 0], [10, 0], [10, 20], [0, 20]], np.float32)
+    assert width_px(turned) == 40.0
+    assert width_px(turned[:, ::-1]) == 20.0
+    assert width_px(np.zeros((4, 2), np.float32)) == 1.0
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_no_number_in_either_sighting_reaches_everything(which: int) -> None:
+    sights = [plate(100, 340, 40, at_s=0), plate(120, 340, 40, at_s=0.1)]
+    assert not may_reach_between(above(20), *sights)
+    sights[which].quad[2, 1] = np.nan
+    assert may_reach_between(above(20), *sights)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_no_number_in_place_or_motion_reaches_everything(which: int) -> None:
+    seen = plate(100, 340, 40, at_s=0)
+    assert not may_reach(above(20), seen, 0.1)
+    (seen.quad[3], seen.velocity)[which][0] = np.nan
+    assert may_reach(above(20), seen, 0.1)
+
+
+@pytest.mark.parametrize(("pixels", "reached"), [(1, True), (2, False)])
+def test_at_the_moment_itself_only_what_is_next_to_it_is_reached(
+    pixels: int, reached: bool
+) -> None:
+    """Half the pixel of the corner and one more: `away` is measured between pixels' middles."""
+    zones = above(100)
+    row = int(np.flatnonzero(zones.away[:, 320] == pixels)[0])
+    seen = plate(320, row + 0.5 + 1.16 * 10, 40, at_s=0)
+    assert may_reach(zones, seen, 0.0) is reached
+
+
+@pytest.mark.parametrize(
+    ("apart", "radius", "pixels", "reached"),
+    [
+        # One place: half a pixel each of corner and zone, half a pixel more, and the circle itself.
+        (0, 0.5, 2, True),
+        (0, 0.5, 3, False),
+        # Two places ten pixels apart, the zone five from either, between them or as near to one.
+        (10, 0.0, 6, True),
+        (10, 0.0, 7, False),
+    ],
+)
+def test_what_lies_between_two_moments_is_covered_by_half_of_the_way(
+    apart: int, radius: float, pixels: int, reached: bool
+) -> None:
+    zones = above(100)
+    row = float(np.flatnonzero(zones.away[:, 320] == pixels)[0])
+    ways = np.array([[[320.0, row]] * 4, [[320.0 + apart, row]] * 4])
+    assert _meets(zones, ways, np.array([radius, radius])) is reached
+
+
+@pytest.mark.parametrize(
+    ("x", "speed", "seconds"), [(639, 0.5, 2.0), (1, -0.5, 2.0), (700, 100, 0.0), (-9, -100, 0.0)]
+)
+def test_slow_ones_get_to_the_border_too_and_those_beyond_are_there(
+    x: float, speed: float, seconds: float
+) -> None:
+    assert seconds_to_border(sight(x, 180, speed), SIZE, backwards=False) == seconds
+    assert seconds_to_border(sight(x, 180, -speed), SIZE, backwards=True) == seconds
