@@ -23,6 +23,7 @@ from checkpoints import follow, save
 from detector_data import Windows, load_negatives, load_scenes
 from detector_loss import detector_loss
 from detector_net import CORNER_UNIT_PX, STRIDE_PX, DetectorNet
+from energy import cpu_seconds
 
 
 def main() -> None:
@@ -65,8 +66,10 @@ def main() -> None:
     log = (args.out / "log.jsonl").open("a")
     started, last_save, last_eval, sums = time.monotonic(), time.monotonic(), time.monotonic(), {}
     before = state["spent_s"]
+    cpu_before = state.get("cpu_s", 0.0) - cpu_seconds()
     for images, corners, kind in loader:
         state["spent_s"] = before + time.monotonic() - started
+        state["cpu_s"] = cpu_before + cpu_seconds()
         progress = state["spent_s"] / total_s
         if progress >= 1.0:
             break
@@ -111,7 +114,8 @@ def main() -> None:
             print(json.dumps(line), file=log, flush=True)
             last_eval = time.monotonic()
     save(checkpoint, net, average, optimiser, state)
-    line = {"step": state["step"], "end": True, "held_out": evaluate(average, held_out, negatives)}
+    line = {"step": state["step"], "end": True, "cpu_s": round(state["cpu_s"])}
+    line["held_out"] = evaluate(average, held_out, negatives)
     print(json.dumps(line), flush=True)
     print(json.dumps(line), file=log, flush=True)
 

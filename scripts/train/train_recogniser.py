@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from checkpoints import follow, save
+from energy import cpu_seconds
 from recogniser_data import CropStream, Shards, grey, load_crops, load_pseudo, rectify
 from recogniser_net import ALPHABET, PAD, RecogniserNet
 from torch import Tensor
@@ -71,8 +72,10 @@ def main() -> None:
 
     started = last_save = last_eval = time.monotonic()
     before, sums, right, seen = state["spent_s"], {}, 0, 0
+    cpu_before = state.get("cpu_s", 0.0) - cpu_seconds()
     for images, slots, region, rows in loader:
         state["spent_s"] = before + time.monotonic() - started
+        state["cpu_s"] = cpu_before + cpu_seconds()
         progress = (
             state["images"] / args.images if args.images else state["spent_s"] / (args.minutes * 60)
         )
@@ -118,7 +121,8 @@ def main() -> None:
             note({"step": state["step"], "held_out": evaluate(average, held_out)})
             last_eval = time.monotonic()
     save(checkpoint, net, average, optimiser, state)
-    note({"step": state["step"], "end": True, "held_out": evaluate(average, held_out)})
+    last = {"held_out": evaluate(average, held_out)}
+    note({"step": state["step"], "end": True, "cpu_s": round(state["cpu_s"]), **last})
 
 
 def _losses(

@@ -93,7 +93,7 @@ def test_a_command_alone_is_parsed_as_among_all():
     whole = subparsers(build_parser())
     assert set(COMMANDS) | {"completion"} == set(whole)
     for name in COMMANDS:
-        alone = subparsers(build_parser(name))
+        alone = subparsers(build_parser((name,)))
         assert set(alone) == {name, "completion"}
         assert alone[name].format_help() == whole[name].format_help()
 

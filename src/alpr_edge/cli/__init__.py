@@ -39,12 +39,8 @@ COMMANDS = (
 """Each is a module of this package with a `register`, in the order of the help."""
 
 
-def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser; imports no model and no camera code.
-
-    Args:
-        only: a command whose module alone is imported, which is quicker; None for all of them.
-    """
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser with these commands; imports their modules, but no model and no camera code."""
     parser = argparse.ArgumentParser(
         prog="alpr-edge",
         description="Reads licence plates, and never those at protected premises.",
@@ -53,7 +49,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"alpr-edge {alpr_edge.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS if only is None else (only,):
+    for name in names:
         import_module(f"{__name__}.{name}").register(commands)
     shell = commands.add_parser(
         "completion",
@@ -68,8 +64,10 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
     words = sys.argv[1:] if argv is None else argv
-    only = words[0] if words and words[0] in COMMANDS else None
-    args = build_parser(only).parse_args(words)
+    # What is asked for alone: the modules of all commands together take longer than a photo.
+    first = words[0] if words else ""
+    names = () if first == "--version" else (first,) if first in COMMANDS else COMMANDS
+    args = build_parser(names).parse_args(words)
     try:
         status = int(args.call(args))
         sys.stdout.flush()

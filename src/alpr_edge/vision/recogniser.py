@@ -30,7 +30,7 @@ SURE = 0.8
 
 HOPELESS = 0.05
 """A read that is less sure is not looked at again. Source: held-out training scenes, 2026-11: three
-of four second looks went to it, most of them at no plate, and not one read changed."""
+of four second looks went to it, most of them at no plate; nothing that is shown changed."""
 
 VIEWS = ((0.96, 0.08), (1.06, -0.08), (0.94, -0.05), (1.04, 0.05))
 """Zoom and slant of the looks at a doubtful plate: about a detector's error at its corners.
