@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alpr_edge.ledger.case_switch import FileSwitch
 from alpr_edge.ledger.kinds import Body, StorageFault, Trigger
 from alpr_edge.ledger.listeners import listening, outside
 from alpr_edge.ledger.sentry import HASH_AGAIN_S, Sentry, Watched
@@ -48,7 +49,7 @@ def post() -> Iterator[Post]:
 def test_a_gpio_value_that_changes_opens_the_case(post: Post, tmp_path: Path) -> None:
     switch = tmp_path / "value"
     switch.write_text("0\n")
-    post.stand(Watched({}, switch))
+    post.stand(Watched({}, FileSwitch(switch)))
     assert post.look() == []
     switch.write_text("1\n")
     assert post.look() == [Trigger(what="case_opened")]
@@ -64,7 +65,7 @@ def test_a_switch_that_is_open_at_the_start_and_one_that_means_0(
 ) -> None:
     switch = tmp_path / "value"
     switch.write_text("0\n")
-    assert post.stand(Watched({}, switch, "0")).look() == [Trigger(what="case_opened")]
+    assert post.stand(Watched({}, FileSwitch(switch), "0")).look() == [Trigger(what="case_opened")]
 
 
 def test_a_pipe_of_edges_shows_a_case_that_was_open_for_a_moment(
@@ -72,7 +73,7 @@ def test_a_pipe_of_edges_shows_a_case_that_was_open_for_a_moment(
 ) -> None:
     pipe = tmp_path / "case"
     os.mkfifo(pipe)
-    post.stand(Watched({}, pipe))
+    post.stand(Watched({}, FileSwitch(pipe)))
     assert post.look() == []
     for text, found in (("0\n", 0), ("1\n0\n", 1), ("", 0), ("1\n", 1), ("1\n", 0)):
         with pipe.open("a") as writer:
@@ -81,7 +82,7 @@ def test_a_pipe_of_edges_shows_a_case_that_was_open_for_a_moment(
 
 
 def test_a_switch_that_is_gone_is_a_fault_once(post: Post, tmp_path: Path) -> None:
-    post.stand(Watched({}, tmp_path / "nothing"))
+    post.stand(Watched({}, FileSwitch(tmp_path / "nothing")))
     assert post.look() == [StorageFault(what="config", code="ledger.sentry.case_switch")]
     assert post.look() == []
 

@@ -84,6 +84,8 @@ ModelSide = Annotated[int, Field(ge=32, le=4096), AfterValidator(rules.multiple_
 Backoff = Annotated[float, Field(ge=0.05, le=300)]
 TimeOut = Annotated[float, Field(ge=0.1, le=60)]
 Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(rules.printable)]
+GpioName = Annotated[str, Field(min_length=1, max_length=31), AfterValidator(rules.printable)]
+"""Source: kernel include/uapi/linux/gpio.h, GPIO_MAX_NAME_SIZE: 32 bytes with the zero."""
 Ident = Annotated[str, AfterValidator(rules.identifier)]
 EnvName = Annotated[str, AfterValidator(rules.environment_name)]
 
@@ -451,7 +453,12 @@ class Sentry(Section):
     every_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     """Seconds between two looks at case, files and ports."""
     case_switch: PathField | None = None
-    """A file that tells whether the case is open: a GPIO's `value`, or a pipe that gets 0 and 1."""
+    """What tells whether the case is open: a GPIO chip such as `/dev/gpiochip0` with `case_line`, a
+    GPIO's `value` in sysfs, or a pipe that gets 0 and 1."""
+    case_line: Annotated[int, Field(ge=0, le=1023)] | GpioName | None = None
+    """The chip's line, by its number or the name that the board gives it; without it a file."""
+    case_bias: Literal["as_is", "pull_up", "pull_down", "disabled"] = "as_is"
+    """The chip's own resistor on that line."""
     case_open: Literal["0", "1"] = "1"
     """What the switch says when the case is open."""
     ports: (

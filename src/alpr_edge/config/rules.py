@@ -171,6 +171,8 @@ def disagreements(tables: Mapping[str, Any]) -> list[str]:
         least_confidence = _number(tables, "recogniser", "min_confidence", 0.5)
         if least_confidence is not None and least_confidence != 0.5:
             problems.append("recogniser.min_confidence: given beside precision, which decides it")
+    if _has(tables, "sentry", "case_line") and not _has(tables, "sentry", "case_switch"):
+        problems.append("sentry.case_switch: missing, but case_line is given")
     problems += _site_disagreements(tables)
     tls = _table(tables, "mqtt").get("tls")
     if isinstance(tls, Mapping):

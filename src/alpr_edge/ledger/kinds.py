@@ -241,7 +241,7 @@ class TimeCorrection(Body):
     before: Time
     after: Time
     step_ms: Milliseconds
-    source: Literal["ntp", "gnss", "rtc", "manual", "unknown"]
+    source: Literal["ntp", "gnss", "rtc", "manual", "unknown", "ptp"]
 
 
 class StorageFault(Body):

@@ -40,7 +40,6 @@ from alpr_edge.ledger.kinds import (
     SelfTest,
     Stop,
     StorageFault,
-    TimeCorrection,
     Trigger,
     Update,
     Witnessed,
@@ -48,6 +47,7 @@ from alpr_edge.ledger.kinds import (
 from alpr_edge.ledger.spool import Notice
 from alpr_edge.ledger.store import Clock, Ledger
 from alpr_edge.ledger.telling import By, StoragePart, Tells
+from alpr_edge.ledger.time_source import ClockSetter
 from alpr_edge.types import DropReason
 
 HOUR_S = 3600.0
@@ -102,10 +102,13 @@ class Recorder(Tells):
         *,
         clock: Clock | None = None,
         alarm: Callable[[Trigger], None] = lambda _: None,
+        clock_setter: Callable[[], ClockSetter] | None = None,
     ) -> None:
         """Args:
         alarm: told of every trigger, after it is on record.
+        clock_setter: asked what sets the clock, when it has stepped.
         """
+        self._clock_setter = clock_setter
         self._ledger, self._clock, self._alarm = ledger, clock or Clock(), alarm
         self._lock = threading.Lock()
         self._hour = _HourTally(self._clock.monotonic(), self._clock.now())
@@ -391,15 +394,10 @@ class Recorder(Tells):
             return
         with self._lock:
             self._offset_s = offset_s
-        before = now - timedelta(seconds=step_s)
-        self._ledger.append(
-            TimeCorrection(
-                before=stamp(before),
-                after=stamp(now),
-                step_ms=round(1000 * step_s),
-                source="unknown",
-            )
-        )
+        # Only who disciplines the clock now is blamed; any other program, or a person, may have.
+        setter = None if self._clock_setter is None else self._clock_setter()
+        source = setter.kind if setter is not None and setter.disciplined else "unknown"
+        self.time_corrected(now - timedelta(seconds=step_s), now, source)
 
 
 def _address(destination: str) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """Edge: watches the unit itself for signs that someone is at it: case, files, listening ports.
 
-It tells `Trigger`s, each once a change, and decides nothing. The case switch is a file: a GPIO's
-`value` in sysfs, or a pipe into which `gpiomon` (libgpiod) writes `0` and `1` (docs/ledger.md).
+It tells `Trigger`s, each once a change, and decides nothing. The case switch is a port
+(`case_switch`): a line of a GPIO chip, a file or a pipe.
 
 Rules:
 - A switch that cannot be read is a storage fault, told once: a cut wire must not look closed.
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from alpr_edge.ledger.case_switch import CaseSwitch
 from alpr_edge.ledger.kinds import Body, StorageFault, Trigger
 from alpr_edge.ledger.listeners import listening, outside
 
@@ -39,13 +40,13 @@ class Watched:
 
     Attributes:
         files: by part; a folder stands for every file in it.
-        case_switch: file that tells whether the case is open; None: there is none.
+        case_switch: tells whether the case is open; None: there is none.
         case_open: the character that means open.
         ports: that may listen to the outside; None: those that did at the first look.
     """
 
     files: Mapping[Part, Sequence[Path]]
-    case_switch: Path | None = None
+    case_switch: CaseSwitch | None = None
     case_open: str = "1"
     ports: frozenset[int] | None = None
 
@@ -73,7 +74,6 @@ class Sentry:
         self._ports = watched.ports
         self._strange: frozenset[int] = frozenset()
         self._is_open = self._is_blind = False
-        self._pipe = -1
         for _, path in self._files():
             self._known[path] = _facts(path), _digest(path)
 
@@ -84,10 +84,9 @@ class Sentry:
         self._look_at_ports()
 
     def close(self) -> None:
-        """Close the switch's pipe."""
-        if self._pipe >= 0:
-            os.close(self._pipe)
-            self._pipe = -1
+        """Let the switch go."""
+        if self._watched.case_switch is not None:
+            self._watched.case_switch.close()
 
     # --- the case ----------------------------------------------------------------------------
 
@@ -95,7 +94,7 @@ class Sentry:
         if self._watched.case_switch is None:
             return
         try:
-            text = self._read_switch(self._watched.case_switch)
+            text = self._watched.case_switch.read()
         except OSError as err:
             if not self._is_blind:
                 _log.error("the case switch cannot be read", extra={"why": str(err.strerror)})
@@ -109,22 +108,6 @@ class Sentry:
             if opened and not self._is_open:
                 self._tell(Trigger(what="case_opened"))
             self._is_open = opened
-
-    def _read_switch(self, path: Path) -> str:
-        if self._pipe >= 0:
-            try:
-                return os.read(self._pipe, 4096).decode("ascii", "replace")
-            except BlockingIOError:
-                return ""
-        if stat.S_ISFIFO(os.stat(path).st_mode):
-            # Open for writing too, so that the pipe has no end between two writers.
-            self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            return self._read_switch(path)
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            return os.read(handle, 64).decode("ascii", "replace")
-        finally:
-            os.close(handle)
 
     # --- files -------------------------------------------------------------------------------
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alpr_edge.config.models import DeviceConfig
+from alpr_edge.config.models import Sentry as SentryConfig
 from alpr_edge.delivery.clocks import SystemClocks
 from alpr_edge.delivery.mqtt_settings import MqttSettings
 from alpr_edge.errors import AlprEdgeError, AuditError
 from alpr_edge.ledger.attesting import Attester, Quote
+from alpr_edge.ledger.case_switch import CaseSwitch, FileSwitch
 from alpr_edge.ledger.channel import LedgerChannel, LedgerTopics, SerialCheckpoints
+from alpr_edge.ledger.gpio import GpioSwitch
 from alpr_edge.ledger.kinds import (
     Body,
     Boot,
@@ -33,6 +36,7 @@ from alpr_edge.ledger.spool import Spool
 from alpr_edge.ledger.starting import Starting
 from alpr_edge.ledger.store import Clock, Identity, Ledger, LedgerTimes
 from alpr_edge.ledger.telling import By
+from alpr_edge.ledger.time_source import Machine, find_clock_setter
 from alpr_edge.ledger.witnessed import MISSING, WitnessWatch, load_witnesses
 from alpr_edge.trust.attestation import Statement
 from alpr_edge.trust.biometric_rules import rules_digest
@@ -354,7 +358,8 @@ def open_kit(
         if channel is not None:
             channel.alarm(trigger)
 
-    recorder = Recorder(ledger, alarm=alarm)
+    machine = Machine(SystemClocks().believed)
+    recorder = Recorder(ledger, alarm=alarm, clock_setter=lambda: find_clock_setter(machine))
     witness = None
     if witnesses:
         witness = WitnessWatch(
@@ -386,7 +391,7 @@ def open_kit(
         sentry=lambda tell: Sentry(watched, tell, Clock().monotonic),
         sentry_s=config.sentry.every_s,
         attest_every_s=wanted.attest_every_s,
-        time_source=_time_source,
+        time_source=lambda: find_clock_setter(machine).text,
         quote=None if tpm is None else tpm.quote,
         witness=witness,
     )
@@ -415,13 +420,19 @@ def watched_of(config: DeviceConfig, config_file: str = "") -> Watched:
         "config": [Path(config_file), Path(f"{config_file}.sig")] if config_file else [],
     }
     wanted = config.sentry
-    switch = None if wanted.case_switch is None else Path(wanted.case_switch)
+    switch = case_switch(wanted)
     ports = None if wanted.ports is None else frozenset(wanted.ports)
     return Watched(files, switch, wanted.case_open, ports)
 
 
-def _time_source() -> str:
-    return "disciplined (NTP, PTP or GNSS)" if SystemClocks().believed() else "not disciplined"
+def case_switch(wanted: SentryConfig) -> CaseSwitch | None:
+    """What tells of the case; None without a switch. Nothing is opened yet."""
+    if wanted.case_switch is None:
+        return None
+    path = Path(wanted.case_switch)
+    if wanted.case_line is None:
+        return FileSwitch(path)
+    return GpioSwitch(path, wanted.case_line, wanted.case_bias)
 
 
 def open_reporter(config: DeviceConfig, who: Visitor = "command") -> Reporter | None:

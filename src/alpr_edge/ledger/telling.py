@@ -38,7 +38,7 @@ Way = Literal["serial", "network", "local"]
 MovedAct = Literal["pulled", "pushed", "refused"]
 MovedFile = Literal["masks", "register", "config", "log", "update"]
 StoragePart = Literal["outbox", "ledger", "config", "masks", "models", "keys"]
-TimeSource = Literal["ntp", "gnss", "rtc", "manual", "unknown"]
+TimeSource = Literal["ntp", "gnss", "rtc", "manual", "unknown", "ptp"]
 
 
 @dataclass(frozen=True, slots=True)
