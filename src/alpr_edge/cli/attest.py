@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+_SHOWN = 20
 _EPILOG = """\
 examples:
   alpr-edge attest verify attestation.jwt --key cam-0001.vkey     explains every claim
@@ -113,15 +114,28 @@ def _scan(args: argparse.Namespace) -> int:
     """Exit status 1 if something of the list is installed."""
     from alpr_edge.trust.biometric_rules import rules_digest
     from alpr_edge.trust.installed import scan
+    from alpr_edge.vision.models import models_folder
 
-    found = scan()
+    folder = models_folder()
+    found = scan([folder], listed=_listed(folder))
     for one in found.findings:
         print(f"{one.where}: {one.about}")
+    for name in found.unlisted[:_SHOWN]:
+        print(f"note: {name}: a network that no manifest names; what it computes nobody here knows")
+    if len(found.unlisted) > _SHOWN:
+        print(f"note: and {len(found.unlisted) - _SHOWN} more such networks")
     print(
         f"{len(found.components)} packages, {len(found.findings)} findings; list {rules_digest()}",
         file=sys.stderr,
     )
     return 1 if found.findings else 0
+
+
+def _listed(folder: Path) -> list[Path]:
+    """The files that the manifest names."""
+    from alpr_edge.vision.models import load_manifest
+
+    return [folder / name for name in load_manifest(folder)]
 
 
 def _bom(args: argparse.Namespace) -> int:
@@ -136,10 +150,11 @@ def _bom(args: argparse.Namespace) -> int:
     from alpr_edge.trust.installed import scan
     from alpr_edge.vision.models import load_manifest, models_folder
 
-    found = scan()
+    folder = models_folder()
+    found = scan([folder], listed=_listed(folder))
     models = [
         ModelPart(name, digest, _TASKS.get(name.split(".")[0].split("-")[0], "licence plates"))
-        for name, digest in sorted(load_manifest(models_folder()).items())
+        for name, digest in sorted(load_manifest(folder).items())
     ]
     document = bill(
         "alpr-edge",

@@ -223,7 +223,11 @@ def describe(entry: Entry) -> str:
         case ModelCheck():
             return f"Models' manifest {body.outcome}, {body.manifest[:16]}."
         case SoftwareScan():
-            return f"Scan of {body.components} components: {body.findings} findings."
+            strange = f", and {body.unlisted} networks that no manifest names"
+            return (
+                f"Search for face and biometric software in {body.components} components: "
+                f"{body.findings} findings{strange if body.unlisted else ''}."
+            )
         case Stop():
             return (
                 f"Stopped ({body.reason.replace('_', ' ')}{', ' + body.code if body.code else ''})."
@@ -260,7 +264,7 @@ def _exception(entry: Entry) -> list[str]:
         or (isinstance(body, Login) and body.outcome in ("refused", "locked"))
         or (isinstance(body, MaskChange) and body.narrowed is True)
         or (isinstance(body, ModelCheck) and body.outcome == "refused")
-        or (isinstance(body, SoftwareScan) and body.findings > 0)
+        or (isinstance(body, SoftwareScan) and body.findings + body.unlisted > 0)
         or (isinstance(body, Update) and body.outcome in ("refused", "rolled_back"))
         or (isinstance(body, Witnessed) and body.state == "missing")
         or (isinstance(body, Stop) and body.reason == "error")

@@ -308,6 +308,8 @@ class SoftwareScan(Body):
     rules: Digest
     components: Count
     findings: Count
+    unlisted: Count = 0
+    """Networks that lie here and that the models' manifest does not name."""
 
 
 class Attested(Body):

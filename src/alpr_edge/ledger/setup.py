@@ -14,7 +14,7 @@ from alpr_edge.config.models import DeviceConfig
 from alpr_edge.config.models import Sentry as SentryConfig
 from alpr_edge.delivery.clocks import SystemClocks
 from alpr_edge.delivery.mqtt_settings import MqttSettings
-from alpr_edge.errors import AlprEdgeError, AuditError
+from alpr_edge.errors import AlprEdgeError, AuditError, InferenceError
 from alpr_edge.ledger.attesting import Attester, Quote
 from alpr_edge.ledger.case_switch import CaseSwitch, FileSwitch
 from alpr_edge.ledger.channel import LedgerChannel, LedgerTopics, SerialCheckpoints
@@ -42,10 +42,10 @@ from alpr_edge.trust.attestation import Statement
 from alpr_edge.trust.biometric_rules import rules_digest
 from alpr_edge.trust.bom import ModelPart, bill, bill_digest
 from alpr_edge.trust.device_identity import KEY_FILE, KeepIn, device_key, is_sealed
-from alpr_edge.trust.installed import scan
+from alpr_edge.trust.installed import Scan, scan
 from alpr_edge.trust.keys import PrivateKey
 from alpr_edge.trust.tpm import find_tpm
-from alpr_edge.vision.models import models_folder
+from alpr_edge.vision.models import load_manifest, models_folder
 
 _ANCHOR = Path("/etc/alpr-edge/city-keys")
 """The city's keys as they come with a unit: `wiring.signed_config.CITY_KEYS`."""
@@ -184,22 +184,13 @@ class LedgerKit:
             self.recorder.record(started.manifest)
         self._take_once()
         self._starting.done()
-        sbom, findings = self._scan(started)
         self.ledger.start()
         if self._out.sentry is not None:
             self._sentry = self._out.sentry(self.recorder.record)
-        self._attester = Attester(
-            self._holder.key,
-            self.recorder,
-            lambda: self._statement(started, sbom, findings),
-            lambda token: None if self.channel is None else self.channel.attest(token),
-            quote=self._out.quote,
-            every_s=self._out.attest_every_s,
-        )
-        self._attester.look(self._clock.now(), self._clock.monotonic())
         if self.channel is not None:
             self.channel.start()
         self._begin_thread("ledger-desk", self._watch)
+        self._begin_thread("ledger-scan", lambda: self._look_around(started))
         if self._out.serial is not None:
             serial = self._out.serial
             self._begin_thread("ledger-serial", lambda: self._show(serial))
@@ -209,30 +200,45 @@ class LedgerKit:
         self._threads.append(thread)
         thread.start()
 
-    def _scan(self, started: Started) -> tuple[str, int]:
-        """Look at what is installed; the bill's digest and the number of findings."""
-        installed = scan()
-        sbom = bill_digest(
-            bill(
-                "alpr-edge",
-                started.software.rpartition(" ")[2],
-                installed.components,
-                [ModelPart(digest[:16], digest, "licence plates") for digest in started.models],
-                installed.findings,
-                rules_digest(),
-            )
+    def _look_around(self, started: Started) -> None:
+        """Look at what is installed, which takes a while; then the device can state itself."""
+        folder = models_folder()
+        try:
+            listed = [folder / name for name in load_manifest(folder)]
+        except InferenceError:
+            listed = []  # told by `model_check`; here every network is then one that nobody names
+        found = scan([folder], listed=listed, stop=self._stopping.is_set)
+        if not found.whole or self._stopping.is_set():
+            return
+        scanned = self._scanned(started, found)
+        self.recorder.record(scanned)
+        self._attester = Attester(
+            self._holder.key,
+            self.recorder,
+            lambda: self._statement(started, scanned),
+            lambda token: None if self.channel is None else self.channel.attest(token),
+            quote=self._out.quote,
+            every_s=self._out.attest_every_s,
         )
-        self.recorder.record(
-            SoftwareScan(
-                sbom=sbom,
-                rules=rules_digest(),
-                components=len(installed.components),
-                findings=len(installed.findings),
-            )
-        )
-        return sbom, len(installed.findings)
 
-    def _statement(self, started: Started, sbom: str, findings: int) -> Statement:
+    def _scanned(self, started: Started, found: Scan) -> SoftwareScan:
+        document = bill(
+            "alpr-edge",
+            started.software.rpartition(" ")[2],
+            found.components,
+            [ModelPart(digest[:16], digest, "licence plates") for digest in started.models],
+            found.findings,
+            rules_digest(),
+        )
+        return SoftwareScan(
+            sbom=bill_digest(document),
+            rules=rules_digest(),
+            components=len(found.components),
+            findings=len(found.findings),
+            unlisted=len(found.unlisted),
+        )
+
+    def _statement(self, started: Started, scanned: SoftwareScan) -> Statement:
         """What the device knows of itself now."""
         self.ledger.sync()
         head = self.ledger.head
@@ -248,8 +254,9 @@ class LedgerKit:
             mask=self.recorder.mask or started.mask,
             models=started.models,
             models_signers=started.signers,
-            sbom=sbom,
-            scan_findings=findings,
+            sbom=scanned.sbom,
+            scan_findings=scanned.findings,
+            scan_unlisted=scanned.unlisted,
             register=started.register,
             commissioning=started.commissioning,
             self_test_passed=self.recorder.self_test_passed,

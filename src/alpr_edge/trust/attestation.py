@@ -68,6 +68,7 @@ class Statement:
     witness: str | None = None
     witnessed_size: int | None = None
     witnessed_at: int | None = None
+    scan_unlisted: int | None = None
 
 
 def attest(
@@ -99,6 +100,7 @@ def attest(
         else list(statement.models_signers),
         "alpr_sbom": statement.sbom,
         "alpr_scan_findings": statement.scan_findings,
+        "alpr_scan_unlisted": statement.scan_unlisted,
         "alpr_register": statement.register,
         "alpr_commissioning": statement.commissioning,
         "alpr_self_test_passed": statement.self_test_passed,
@@ -173,6 +175,10 @@ _EXPLAINED: Final[Mapping[str, tuple[str, str]]] = {
     "alpr_scan_findings": (
         "how many packages or files are on the list of face and biometric software",
         "that software which is not on the list, or is renamed, is absent",
+    ),
+    "alpr_scan_unlisted": (
+        "how many networks lie beside the program that the models' manifest does not name",
+        "what they compute; nor that none lies elsewhere on the disk",
     ),
     "alpr_register": ("digest of the register of premises", "that the register is complete"),
     "alpr_commissioning": ("digest of the commissioning record", "that nothing moved since"),

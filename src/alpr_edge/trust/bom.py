@@ -13,16 +13,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """An installed package. `record` is the SHA-256 of its file list with their hashes."""
+    """An installed package. `record` is the SHA-256 of its file list with their hashes.
+
+    Attributes:
+        system: it is Debian's, not Python's.
+    """
 
     name: str
     version: str
     licence: str
     record: str
+    system: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,8 @@ def bill_digest(document: dict[str, Any]) -> str:
 
 
 def _package(one: Component) -> dict[str, Any]:
-    purl = f"pkg:pypi/{one.name.lower()}@{one.version}"
+    version = quote(one.version, safe="")
+    purl = f"pkg:{'deb/debian' if one.system else 'pypi'}/{one.name.lower()}@{version}"
     found: dict[str, Any] = {
         "type": "library",
         "bom-ref": purl,
@@ -111,9 +118,10 @@ def _model(one: ModelPart) -> dict[str, Any]:
 def _declaration(root: str, count: int, findings: Sequence[Finding], rules: str) -> dict[str, Any]:
     shown = "; ".join(f"{one.where}: {one.about}" for one in findings) or "nothing"
     claim = (
-        f"{count} installed packages and models were compared with a maintained list of face and "
-        f"biometric software (SHA-256 {rules}). Found: {shown}. Software that is not on the list, "
-        "or that carries another name, would not be found."
+        f"{count} installed packages and models, and the files where Python looks for modules, "
+        f"were compared with a maintained list of face and biometric software (SHA-256 {rules}), "
+        f"by names and by what packages say of themselves. Found: {shown}. Software that is not "
+        "on the list and carries another name, or that lies elsewhere, would not be found."
     )
     return {
         "assessors": [
@@ -130,7 +138,8 @@ def _declaration(root: str, count: int, findings: Sequence[Finding], rules: str)
         "evidence": [
             {
                 "bom-ref": "evidence:scan",
-                "description": "Names of packages, and of model-like files in them, as installed.",
+                "description": "Names and summaries of Python's and Debian's packages, names of "
+                "modules and of model-like files, and every network that no manifest names.",
             }
         ],
     }
