@@ -12,10 +12,13 @@ import pytest
 from chromium_pipe import Chromium
 from docx import Document
 from ledger_samples import DIGEST, EVENT, HandClock, TestSigner, boot, egress
+from ledger_samples import hour as whole_hour
 
 from alpr_edge.cli import main
 from alpr_edge.ledger import fields
 from alpr_edge.ledger.browser import chromium
+from alpr_edge.ledger.entry import make_entry
+from alpr_edge.ledger.facts import Facts
 from alpr_edge.ledger.fields import stamp
 from alpr_edge.ledger.kinds import (
     Access,
@@ -27,11 +30,16 @@ from alpr_edge.ledger.kinds import (
     MaskChange,
     Retention,
     SelfTest,
+    SoftwareScan,
+    StartFailed,
     Stop,
     TimeCorrection,
     Trigger,
+    Witnessed,
 )
+from alpr_edge.ledger.report import _REASONS, DeviceReport, device_page
 from alpr_edge.ledger.store import Identity, Ledger
+from alpr_edge.ledger.verify import Verdict
 from alpr_edge.types import DropReason
 
 PLATE = "7XKZ391"
@@ -161,8 +169,8 @@ def test_the_report_in_chromium(logs: Path, tmp_path: Path, browser: Chromium) -
     told = browser.evaluate("document.querySelector('div.bad').innerText")
     for word in ("FAILED", "Login refused", "uncovering ground", "case opened", "not encrypted"):
         assert word in told
-    bars = "document.querySelectorAll('svg')[1].querySelectorAll('rect').length"
-    assert browser.evaluate(bars) == DAYS
+    bars = "[...document.querySelectorAll('svg')].map(s => s.querySelectorAll('rect').length)"
+    assert browser.evaluate(bars) == [DAYS, DAYS, DAYS, len(DropReason)]
     # No script in the page, nothing fetched, nothing wider than a telephone.
     assert browser.evaluate("document.scripts.length") == 0
     assert [u for u in browser.requests if not u.startswith("file:")] == []
@@ -241,6 +249,44 @@ def test_a_period_counts_only_itself(logs: Path, tmp_path: Path) -> None:
     text = " ".join(Text(out.read_text()).found)
     assert "2026-10-02" in text
     assert "2026-10-09" not in text
+
+
+def test_what_happens_often_is_one_sentence_and_the_gravest_comes_first() -> None:
+    facts = Facts()
+    bodies: list[Body] = [
+        *(Login(who="anna", outcome="refused", way="serial") for _ in range(9)),
+        Drift(state="stopped", code="exclusion.scene.moved"),
+        StartFailed(stage="broke_off", code="ledger.start.broke_off"),
+        Witnessed(state="missing", size=7),
+        SoftwareScan(sbom=DIGEST, rules=DIGEST, components=3, findings=0, unlisted=2),
+        Retention(reason="overflow", count=41),
+        MaskChange(old=DIGEST, new=DIGEST, added=0, removed=1, narrowed=True),
+    ]
+    for number, body in enumerate(bodies):
+        at = datetime(2026, 10, 1 + number, tzinfo=UTC)
+        facts.add(make_entry(body, seq=number, at=at, boot=1, up_ms=0))
+    told = facts.exceptions()
+    assert "uncovering ground" in told[0]
+    assert told[-1] == "Login refused: 9 times, the first on 2026-10-01, the last on 2026-10-09."
+    words = "\n".join(told[1:-1])
+    for word in ("reading stopped", "broke off", "No witness cosigns", "2 networks", "41 reads"):
+        assert word in words
+    assert len(told) == 7
+
+
+def test_a_year_is_told_by_month_and_names_the_days_it_did_not_run() -> None:
+    facts = Facts()
+    for number in range(400):
+        begin = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=number)
+        seconds = 3600 if number == 45 else 86_400
+        body = whole_hour(stamp(begin)).model_copy(update={"seconds": seconds})
+        facts.add(make_entry(body, seq=number, at=begin, boot=1, up_ms=0))
+    page = device_page(DeviceReport("cam-1", facts, Verdict()), made_at="now", made_by="anna")
+    assert "<h2>Month by month</h2>" in page
+    assert page.count('<td class="s">2025-') + page.count('<td class="s">2026-') == 14
+    assert "less than 23.5 hours: 2025-02-15 (1.0 h)." in page
+    assert "Kept back, at most" in page
+    assert set(_REASONS) == set(DropReason)
 
 
 def test_a_broken_ledger_comes_first(logs: Path, tmp_path: Path) -> None:

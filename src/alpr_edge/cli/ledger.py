@@ -170,7 +170,8 @@ def _print_verdict(verdict: Any) -> None:
     times = {n: datetime.fromtimestamp(at, UTC) for n, at in verdict.cosigned.items()}
     seen = ", ".join(f"by {name}, {at:%Y-%m-%d %H:%M:%SZ}" for name, at in times.items())
     print(f"cosigned    {f'{verdict.cosigned_size} {seen}' if seen else _NOT_COSIGNED}")
-    for one in verdict.findings:
+    # What is broken comes first, then by place.
+    for one in sorted(verdict.findings, key=lambda one: (one.weight != "broken", one.first)):
         mark = "BROKEN" if one.weight == "broken" else "note  "
         print(f"{mark}      [{one.code}] {one.text}")
     if verdict.findings_left_out:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from alpr_edge.ledger.entry import Entry
 from alpr_edge.ledger.kinds import (
     Access,
+    Body,
     Boot,
     Commissioning,
     ConfigChange,
@@ -48,6 +50,14 @@ class Day:
     failed_frames: int = 0
     published: int = 0
     delivered: int = 0
+
+    def add(self, other: Day) -> None:
+        """Another day, to make a month."""
+        self.seconds += other.seconds
+        self.frames += other.frames
+        self.failed_frames += other.failed_frames
+        self.published += other.published
+        self.delivered += other.delivered
 
 
 @dataclass(slots=True)
@@ -140,28 +150,44 @@ class Facts:
         """All days together."""
         whole = Day()
         for day in self.days.values():
-            whole.seconds += day.seconds
-            whole.frames += day.frames
-            whole.failed_frames += day.failed_frames
-            whole.published += day.published
-            whole.delivered += day.delivered
+            whole.add(day)
         return whole
 
     def exceptions(self) -> list[str]:
-        """What an auditor should look at first, in plain sentences."""
-        found = [one for entry in self._all_listed() for one in _exception(entry)]
-        if self.unclean:
-            found.append(f"{self.unclean} runs ended without an orderly stop (crash or power cut).")
-        if self.lost:
-            found.append(f"{self.lost} entries of the ledger could not be written.")
+        """What an auditor should look at, in plain sentences: the gravest first, then by time.
+
+        What happened more often than `_EACH` times is one sentence with its first and last day.
+        """
+        groups: dict[tuple[int, str], list[Entry]] = defaultdict(list)
+        for entry in self._all_listed():
+            known = _exception(entry.body)
+            if known is not None:
+                groups[known].append(entry)
+        found = [
+            *self._totals(),
+            *((rank, one[0].at, text) for (rank, name), one in groups.items()
+              for text in _told(name, one)),
+        ]  # fmt: skip
+        return [text for _, _, text in sorted(found, key=lambda one: one[:2])]
+
+    def _totals(self) -> list[tuple[int, str, str]]:
+        """Exceptions that are sums, with their rank."""
+        found = []
         plain = sum(s.count for (_, _, certificate), s in self.sent.items() if not certificate)
         if plain:
-            found.append(f"{plain} reads left over a connection that was not encrypted.")
+            found.append(
+                (GRAVE, "", f"{plain:,} reads left over a connection that was not encrypted.")
+            )
         for reason, count in sorted(self.deleted.items()):
             if reason != "expired":
-                found.append(
-                    f"{count} reads were deleted undelivered ({reason.replace('_', ' ')})."
-                )
+                text = f"{count:,} reads were deleted undelivered ({reason.replace('_', ' ')})."
+                found.append((LOOK, "~", text))
+        if self.lost:
+            found.append((LOOK, "~", f"{self.lost:,} entries of the ledger could not be written."))
+        if self.unclean:
+            runs = "1 run" if self.unclean == 1 else f"{self.unclean:,} runs"
+            text = f"{runs} ended without an orderly stop (crash or power cut)."
+            found.append((LOOK, "~", text))
         return found
 
     def _all_listed(self) -> list[Entry]:
@@ -255,21 +281,49 @@ def _failed_start(body: StartFailed) -> str:
     return f"The service did not start, {at} ({body.code or 'no code'})."
 
 
-def _exception(entry: Entry) -> list[str]:
-    body = entry.body
-    wrong = (
-        (isinstance(body, Trigger | StorageFault | Restarted | StartFailed))
-        or (isinstance(body, SelfTest) and not body.passed)
-        or (isinstance(body, Drift) and body.state == "stopped")
-        or (isinstance(body, Login) and body.outcome in ("refused", "locked"))
-        or (isinstance(body, MaskChange) and body.narrowed is True)
-        or (isinstance(body, ModelCheck) and body.outcome == "refused")
-        or (isinstance(body, SoftwareScan) and body.findings + body.unlisted > 0)
-        or (isinstance(body, Update) and body.outcome in ("refused", "rolled_back"))
-        or (isinstance(body, Witnessed) and body.state == "missing")
-        or (isinstance(body, Stop) and body.reason == "error")
-    )
-    return [f"{entry.at[:16].replace('T', ' ')}: {describe(entry)}"] if wrong else []
+GRAVE, LOOK, USUAL = range(3)
+_EACH = 3
+
+
+def _exception(body: Body) -> tuple[int, str] | None:
+    """How grave it is, and what it is called where there are many; None: it is no exception."""
+    match body:
+        case Trigger():
+            return GRAVE, f"Alarm: {body.what.replace('_', ' ')} {body.file}".strip()
+        case Restarted():
+            return GRAVE, "A damaged ledger set aside"
+        case SelfTest() if not body.passed:
+            return GRAVE, "Self-test failed"
+        case MaskChange() if body.narrowed is True:
+            return GRAVE, "Masks changed, uncovering ground"
+        case ModelCheck() if body.outcome == "refused":
+            return GRAVE, "Models refused"
+        case SoftwareScan() if body.findings:
+            return GRAVE, "Face or biometric software found"
+        case SoftwareScan() if body.unlisted:
+            return LOOK, "Networks found that no manifest names"
+        case StorageFault():
+            return LOOK, f"Storage fault of the {body.what}"
+        case StartFailed():
+            return LOOK, "Start that failed"
+        case Stop() if body.reason == "error":
+            return LOOK, "Stopped by an error"
+        case Drift() if body.state == "stopped":
+            return LOOK, "Reading stopped because the view shifted"
+        case Update() if body.outcome in ("refused", "rolled_back"):
+            return LOOK, f"Update {body.outcome.replace('_', ' ')}"
+        case Witnessed() if body.state == "missing":
+            return LOOK, "No witness cosigned"
+        case Login() if body.outcome in ("refused", "locked"):
+            return USUAL, f"Login {body.outcome}"
+    return None
+
+
+def _told(name: str, entries: Sequence[Entry]) -> list[str]:
+    if len(entries) <= _EACH:
+        return [f"{one.at[:16].replace('T', ' ')}: {describe(one)}" for one in entries]
+    first, last = entries[0].at[:10], entries[-1].at[:10]
+    return [f"{name}: {len(entries):,} times, the first on {first}, the last on {last}."]
 
 
 def _second(name: str) -> str:

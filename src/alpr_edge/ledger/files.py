@@ -209,9 +209,9 @@ class LedgerFolder:
             found += entries
         return found if not first % WIDTH else []
 
-    def tile(self, level: int, index: int) -> bytes | None:
-        """A full hash tile's bytes."""
-        return self.read(tile_path(level, index))
+    def tile(self, level: int, index: int, width: int = WIDTH) -> bytes | None:
+        """A hash tile's bytes."""
+        return self.read(tile_path(level, index, width))
 
     def head(self) -> bytes | None:
         """The newest checkpoint's note."""

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from alpr_edge.ledger.facts import Facts, describe
+from alpr_edge.ledger import svg
+from alpr_edge.ledger.facts import Day, Facts, describe
 from alpr_edge.ledger.svg import bars
 from alpr_edge.ledger.verify import Verdict, Weight
 from alpr_edge.types import DropReason
@@ -41,6 +42,8 @@ th,td{padding:.15rem .35rem}
 _REASONS = {
     DropReason.TOUCHES_MASK: "touched a mask",
     DropReason.TOUCHES_BAND: "touched the band round a mask",
+    DropReason.PROTECTED_GROUND: "was on protected ground",
+    DropReason.VIEW_UNPROVEN: "the view was not proven to be the commissioned one",
     DropReason.CROSSES_GATE: "crossed a gate line",
     DropReason.STARTED_IN_VIEW: "appeared in the middle of the view",
     DropReason.ENDED_IN_VIEW: "vanished in the middle of the view",
@@ -51,6 +54,7 @@ _REASONS = {
     DropReason.HELD_TOO_LONG: "not settled in time",
     DropReason.OVERFLOW: "too many vehicles at once",
     DropReason.SHUTDOWN: "the service ended",
+    DropReason.STOPPED: "reading was stopped meanwhile",
 }
 _LISTS = (
     ("mask_change", "Changes of masks"),
@@ -67,11 +71,18 @@ _LISTS = (
     ("software_scan", "Scans for face and biometric software"),
     ("time_correction", "Corrections of the clock"),
     ("trigger", "Alarms"),
+    ("start_failed", "Starts that failed"),
+    ("witnessed", "Cosignatures of witnesses, as the device verified them"),
+    ("reported", "Reports, memos and exports of this ledger"),
     ("storage_fault", "Storage faults"),
 )
 _MOST_LISTED = 500
 _KEPT_TOGETHER = 24
 """A table of so many rows fits on a page and is not broken."""
+_MOST_DAYS = 62
+"""More days than these are told by month."""
+_WHOLE_S = 23.5 * 3600
+_MOST_SHORT_DAYS = 20
 _SHORT = 24
 """A cell of so many characters is not broken either."""
 
@@ -206,34 +217,65 @@ def _exceptions(texts: Sequence[str]) -> str:
 
 
 def _days(facts: Facts) -> str:
+    """Plots by day; the table by day, or by month where days would fill pages."""
     days = sorted(facts.days.items())
+    long = len(days) > _MOST_DAYS
+    # Labels of a long period name months, of a short one days.
+    short = slice(0, 7) if long else slice(5, None)
     return "".join(
         [
-            "<h2>Day by day</h2>",
+            f"<h2>{'Month by month' if long else 'Day by day'}</h2>",
             bars(
                 "Hours running a day",
-                [(d[5:], x.seconds / 3600) for d, x in days],
+                [(d[short], x.seconds / 3600) for d, x in days],
                 unit="hours",
                 top=24,
             ),
-            bars("Reads published a day", [(d[5:], x.published) for d, x in days], unit="reads"),
-            _table(
-                "Running, pictures and reads a day",
-                ("Day", "Hours", "Pictures", "Failed", "Reads published", "Delivered"),
-                [
-                    (
-                        name,
-                        f"{day.seconds / 3600:.1f}",
-                        f"{day.frames:,}",
-                        f"{day.failed_frames:,}",
-                        f"{day.published:,}",
-                        f"{day.delivered:,}",
-                    )
-                    for name, day in days
-                ],
-                numbers=range(1, 6),
+            bars(
+                "Pictures looked at a day",
+                [(d[short], x.frames) for d, x in days],
+                unit="pictures",
             ),
+            bars("Reads published a day", [(d[short], x.published) for d, x in days], unit="reads"),
+            _months(days) if long else _day_table("day", "Day", days),
+            _quiet_days(days) if long else "",
         ]
+    )
+
+
+def _months(days: Sequence[tuple[str, Day]]) -> str:
+    months: dict[str, Day] = {}
+    for name, day in days:
+        months.setdefault(name[:7], Day()).add(day)
+    return _day_table("month", "Month", list(months.items()))
+
+
+def _quiet_days(days: Sequence[tuple[str, Day]]) -> str:
+    """Days on which the device ran for less than it could, as a sentence."""
+    short = [f"{name} ({day.seconds / 3600:.1f} h)" for name, day in days if day.seconds < _WHOLE_S]
+    if not short:
+        return "<p>It ran all day on every one of these days.</p>"
+    more = f" and {len(short) - _MOST_SHORT_DAYS} more" if len(short) > _MOST_SHORT_DAYS else ""
+    named = ", ".join(short[:_MOST_SHORT_DAYS])
+    return f"<p>Days on which it ran for less than 23.5 hours: {escape(named)}{more}.</p>"
+
+
+def _day_table(each: str, head: str, rows: Sequence[tuple[str, Day]]) -> str:
+    return _table(
+        f"Running, pictures and reads a {each}",
+        (head, "Hours", "Pictures", "Failed", "Reads published", "Delivered"),
+        [
+            (
+                name,
+                f"{day.seconds / 3600:,.1f}",
+                f"{day.frames:,}",
+                f"{day.failed_frames:,}",
+                f"{day.published:,}",
+                f"{day.delivered:,}",
+            )
+            for name, day in rows
+        ],
+        numbers=range(1, 6),
     )
 
 
@@ -243,12 +285,19 @@ def _suppressions(facts: Facts) -> str:
 
 def _suppressions_of(all_: Sequence[Facts]) -> str:
     counts = {reason: sum(f.suppressed[reason] for f in all_) for reason in DropReason}
-    rows = [(_REASONS.get(r, r.replace("_", " ")), f"at most {n:,}") for r, n in counts.items()]
+    names = {r: _REASONS.get(r, r.replace("_", " ")) for r in counts}
+    ordered = sorted(counts, key=lambda reason: -counts[reason])
+    rows = [(names[r], f"at most {counts[r]:,}") for r in ordered]
     return "".join(
         [
             "<h2>Vehicles kept back, by reason</h2><p>Upper bounds on purpose: each hour tells "
             "only the next power of two, never less than eight, so that no count tells of one "
             "visit. A quiet hour therefore shows as eight.</p>",
+            svg.rows(
+                "Kept back, at most",
+                [(names[r], counts[r]) for r in ordered],
+                unit="vehicles, upper bounds",
+            ),
             _table("Kept back", ("Reason", "How many"), rows, numbers=(1,)),
         ]
     )

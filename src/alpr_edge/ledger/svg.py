@@ -37,7 +37,7 @@ def bars(title: str, values: Sequence[tuple[str, float]], *, unit: str, top: flo
         f'<line x1="{_LEFT}" x2="{_WIDTH}" y1="{_TOP + plot * (1 - part):.1f}" '
         f'y2="{_TOP + plot * (1 - part):.1f}"/>'
         f'<text x="{_LEFT - 6}" y="{_TOP + plot * (1 - part) + 4:.1f}" text-anchor="end">'
-        f"{most * part:,.4g}</text>"
+        f"{_number(most * part)}</text>"
         for part in (0.0, 0.5, 1.0)
     )
     about = (
@@ -49,3 +49,35 @@ def bars(title: str, values: Sequence[tuple[str, float]], *, unit: str, top: flo
         f"<title>{escape(title)}</title><desc>{escape(about)}</desc>{lines}{''.join(parts)}"
         "</svg></figure>"
     )
+
+
+def rows(title: str, values: Sequence[tuple[str, float]], *, unit: str) -> str:
+    """A bar a value from left to right, each with its label before and its number behind.
+
+    Args:
+        values: `(label, value)` from top to bottom.
+    """
+    most = max([value for _, value in values], default=0.0) or 1.0
+    height, left, right = 20, 300, 90
+    parts = []
+    for at, (label, value) in enumerate(values):
+        y, width = at * height, (_WIDTH - left - right) * value / most
+        parts.append(
+            f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{escape(label)}</text>'
+            f'<rect x="{left}" y="{y + 3}" width="{width:.1f}" height="{height - 6}"/>'
+            f'<text x="{left + width + 6:.1f}" y="{y + 14}">{value:,.0f}</text>'
+        )
+    about = f"{title}: {len(values)} bars, in {unit}. The table below has the numbers."
+    return (
+        f"<figure><figcaption>{escape(title)}</figcaption>"
+        f'<svg role="img" viewBox="0 0 {_WIDTH} {max(1, len(values)) * height}" '
+        f'aria-label="{escape(about)}"><title>{escape(title)}</title><desc>{escape(about)}</desc>'
+        f"{''.join(parts)}</svg></figure>"
+    )
+
+
+def _number(value: float) -> str:
+    """Short enough for the axis: 1,295,000 is 1.3 M."""
+    if value >= 1e6:
+        return f"{value / 1e6:,.1f} M"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"

@@ -38,7 +38,7 @@ from alpr_edge.ledger.note import (
     parse_note,
     verified,
 )
-from alpr_edge.ledger.tiles import WIDTH, decode_bundle
+from alpr_edge.ledger.tiles import WIDTH, decode_bundle, partial_tiles
 
 CLOCK_SLACK_MS = 5_000
 """Wall clock and monotonic clock may differ by this between two entries of one run: slewing NTP
@@ -59,8 +59,8 @@ class LogReader(Protocol):
         """A full entry bundle."""
         ...
 
-    def tile(self, level: int, index: int) -> bytes | None:
-        """A full hash tile."""
+    def tile(self, level: int, index: int, width: int = WIDTH) -> bytes | None:
+        """A hash tile; of fewer than `WIDTH` hashes an export has those at its end."""
         ...
 
     def tail(self, index: int) -> tuple[bytes, ...]:
@@ -182,6 +182,8 @@ class _Check:
         self.verdict = Verdict()
         self._entries, self._tiles = Frontier(), Frontier()
         self._level1: list[bytes] = []
+        self._rest: list[bytes] = []
+        self._above: dict[int, Sequence[bytes]] = {}
         self._wanted: dict[int, bytes] = {}
         self._by_entries: dict[int, bytes] = {}
         self._by_tiles: dict[int, bytes] = {}
@@ -205,6 +207,8 @@ class _Check:
                 self._progress(index * WIDTH, full * WIDTH)
         self._upper_tiles(1, self._level1)
         self._end(full)
+        if head is not None:
+            self._partial_tiles(head.size)
         verdict.size, verdict.root = self._entries.size, self._entries.root().hex()
         verdict.boots = self._clock.boots
         self._judge(head, kept, [one for one in brought if one is not None])
@@ -346,17 +350,19 @@ class _Check:
         if raw is None:
             self._suspect("ledger.bundle.missing", first, first + WIDTH, "the bundle is missing")
         leaves = [leaf_hash(one) for one in entries]
+        explained = False
         if hashes is None:
             self._note("ledger.tile.missing", first, first + WIDTH, "the leaf tile is not whole")
         elif leaves != hashes and entries:
             self._suspects += explain(first, leaves, hashes)
+            explained = True
         if len(leaves) != WIDTH:
             self._incomplete.add(index)
             leaves = (leaves + (hashes or [bytes(HASH_BYTES)] * WIDTH)[len(leaves) :])[:WIDTH]
         self._grow(leaves, hashes or leaves)
         self._level1.append(perfect_root(hashes or leaves))
         for place, data in enumerate(entries, first):
-            self._entry(place, data)
+            self._entry(place, data, explained=explained)
 
     def _end(self, full: int) -> None:
         first = full * WIDTH
@@ -375,6 +381,7 @@ class _Check:
             )
         for place, data in enumerate(tail, first):
             leaf = leaf_hash(data)
+            self._rest.append(leaf)
             self._grow([leaf], [leaf])
             self._entry(place, data)
         self._progress(first + len(tail), first + len(tail))
@@ -389,13 +396,14 @@ class _Check:
                 self._by_tiles[size] = self._tiles.root()
         self._by_entries.setdefault(0, Frontier().root())
 
-    def _entry(self, place: int, data: bytes) -> None:
+    def _entry(self, place: int, data: bytes, *, explained: bool = False) -> None:
+        """One entry; `explained`: that places are wrong here is said once, with the reason."""
         try:
             entry = decode(data)
         except AuditError as err:
             self._broken(err.code, place, place + 1, f"entry {place}: {err.message}")
             return
-        if entry.seq != place:
+        if entry.seq != place and not explained:
             self._broken(
                 "ledger.entry.misplaced",
                 place,
@@ -406,6 +414,7 @@ class _Check:
         self._visit(entry)
 
     def _upper_tiles(self, level: int, below: Sequence[bytes]) -> None:
+        self._above[level] = below
         roots = []
         for index in range(len(below) // WIDTH):
             right = below[index * WIDTH : (index + 1) * WIDTH]
@@ -413,8 +422,21 @@ class _Check:
             if _hashes(self._log.tile(level, index)) != list(right):
                 self._note("ledger.tile.changed", first, end, f"a tile of level {level} is wrong")
             roots.append(perfect_root(right))
+        self._above[level + 1] = roots
         if len(roots) >= WIDTH:
             self._upper_tiles(level + 1, roots)
+
+    def _partial_tiles(self, size: int) -> None:
+        """The tiles at an export's end; a live log has none."""
+        for level, index, width in partial_tiles(size):
+            raw = self._log.tile(level, index, width)
+            below = self._above.get(level, ()) if level else self._rest
+            right = b"".join(below[index * WIDTH if level else 0 :][:width])
+            if raw is not None and raw != right:
+                first, each = index * WIDTH, WIDTH**level
+                text = f"the partial tile of level {level} is wrong, or its entries are"
+                end = (first + width) * each
+                self._note("ledger.tile.changed", first * each, end, text)
 
     def _suspect(self, code: str, first: int, end: int, text: str) -> None:
         self._suspects.append(Finding(Weight.BROKEN, code, first, end, text))
