@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
-from street_process import PASSWORD, StreetProcess
+from street_process import PASSWORD
 
 from alpr_edge.ledger.browser import chromium
 
@@ -18,12 +20,12 @@ SMALL_LAPTOP = {"width": 1366, "height": 768}
 
 
 @contextlib.contextmanager
-def studio(port: Path) -> Iterator[str]:
+def studio(port: Path, *more: str) -> Iterator[str]:
     """The program; its address."""
     program = subprocess.Popen(
         [
             *(sys.executable, "-m", "alpr_edge.host.cli", "studio"),
-            *("--port", str(port), "--no-browser"),
+            *("--port", str(port), "--no-browser", *more),
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -60,7 +62,26 @@ def browser() -> Iterator[Browser]:
             one.close()
 
 
-def log_in(page: Page, unit: StreetProcess, name: str) -> None:
+def hindrances(page: Page) -> list[str]:
+    """What keeps somebody from using the page as it is now: axe-core's rules of WCAG 2.2 A and AA,
+    with contrast, and its best practices."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['help']}: {place['target']} {place.get('failureSummary', '')[:300]}"
+        for one in found["violations"]
+        for place in one["nodes"]
+    ]
+
+
+class HasCodes(Protocol):
+    """A unit whose second factors are known."""
+
+    def code(self, name: str) -> str: ...
+
+
+def log_in(page: Page, unit: HasCodes, name: str) -> None:
     """Log in on the page; the picture comes by itself."""
     page.get_by_label("Name", exact=True).first.fill(name)
     page.locator("#login [name=password]").fill(PASSWORD)

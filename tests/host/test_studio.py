@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 from street_process import PASSWORD, StreetProcess, street_process
-from studio_page import SMALL_LAPTOP, browser, log_in, studio
+from studio_page import SMALL_LAPTOP, browser, hindrances, log_in, studio
 
 from alpr_edge.ledger.browser import chromium
 from alpr_edge.simulator.serial_line import SerialLine
@@ -42,7 +42,9 @@ class Visit:
         return dict(self.page.evaluate("fetch('api/state').then((a) => a.json())"))
 
     def shot(self, name: str) -> None:
+        """A picture of the page as it is, which everybody can use."""
         self.page.screenshot(path=self.shots / f"studio-{name}.png")
+        assert hindrances(self.page) == []
 
     def verdict(self) -> Any:
         return self.page.locator("#verdict strong")
@@ -78,6 +80,7 @@ def test_a_wrong_code_is_refused_and_the_right_one_brings_the_picture(visit: Vis
     page.locator("#login [name=code]").fill("000000")
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("#message")).to_contain_text("console.login.refused")
+    visit.shot("refused")
     assert page.locator("#login [name=password]").input_value() == ""
     assert visit.state()["person"] is None
     visit.unit.code("anna")
@@ -89,6 +92,9 @@ def test_a_wrong_code_is_refused_and_the_right_one_brings_the_picture(visit: Vis
     page.get_by_role("button", name="Take picture").click()
     expect(page.locator("#moving")).to_be_visible()
     expect(page.locator("#progress-text")).to_contain_text(re.compile(r"\d+ KiB.*s left"))
+    # At the real rate: no still takes longer than this at 230,400 baud.
+    told = str(page.locator("#progress-text").text_content())
+    assert 1 <= int(re.findall(r"(\d+) s left", told)[0]) < 60
     expect(page.locator("#moving")).to_be_hidden()
     expect(page.get_by_role("button", name="Take picture")).to_be_enabled()
     visit.shot("masks")
@@ -202,6 +208,8 @@ def test_narrower_masks_take_two_people_and_a_confirmation(visit: Visit) -> None
     expect(page.locator("#message.good")).to_contain_text("two people")
     assert visit.state()["masks"]["records"] == 2
     expect(page.locator("#pending-text")).to_contain_text(re.compile(r"confirm: \d:\d\d"))
+    # By the unit's clock, that is not the laptop's.
+    assert 480 < visit.state()["confirm_left_s"] <= 600
     visit.shot("countdown")
     page.locator("#confirm").click()
     expect(page.locator("#pending")).to_be_hidden()
@@ -235,6 +243,23 @@ def test_points_on_picture_and_map_calibrate_the_camera(visit: Visit, repository
         row.nth(1).fill(f"{float(x) * 2 / 3:.1f} {float(y) * 2 / 3:.1f}")
         row.nth(2).fill(f"{lon} {lat}")
         row.nth(2).press("Tab")
+    # A point can be put elsewhere: dragged, or set again with the keys.
+    pixels = page.get_by_label("Pixels of point 1", exact=True)
+    before = pixels.input_value()
+    mark = page.locator("[data-mark='0']").bounding_box()
+    assert mark is not None
+    page.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(mark["x"] + 40, mark["y"] + 20, steps=3)
+    page.mouse.up()
+    expect(pixels).not_to_have_value(before)
+    dragged = pixels.input_value()
+    page.get_by_role("button", name=re.compile("^Set point .* in the picture")).first.press("Enter")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    expect(pixels).not_to_have_value(dragged)
+    pixels.fill(before)
+    pixels.press("Tab")
     page.get_by_label("Lens, degrees").fill("23 ±0.2")
     page.get_by_label("Height, m").fill("4.6 ±0.05")
     page.get_by_role("button", name="Fit", exact=True).last.click()
@@ -244,6 +269,13 @@ def test_points_on_picture_and_map_calibrate_the_camera(visit: Visit, repository
     visit.shot("points")
     page.get_by_role("button", name="Save on the unit").click()
     expect(page.locator("#message.good")).to_contain_text("Calibration saved")
+    # What the map asks for comes into the drawing, to be looked at; Undo takes it back.
+    drawn = page.locator("#list li").count()
+    page.get_by_role("button", name="Masks from the map").click()
+    expect(page.locator("#message.good")).to_contain_text("Masks from the map")
+    assert page.locator("#list li").count() > drawn
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#list li")).to_have_count(drawn)
 
 
 def test_the_self_test_shows_its_result_with_a_picture(visit: Visit) -> None:

@@ -67,7 +67,8 @@ class MemoryUnit:
 
     def about(self) -> Document:
         """Of a unit in memory."""
-        return {"unit": self.unit.device, "camera": self.unit.camera, "software": "alpr-edge"}
+        about = {"unit": self.unit.device, "camera": self.unit.camera, "software": "alpr-edge"}
+        return {**about, "time": format_time(self._now)}
 
     def status(self) -> Document:
         """Whether masks are in force."""

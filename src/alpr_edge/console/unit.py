@@ -236,6 +236,9 @@ class RealUnit:
         """See `DeviceAccess`."""
         data = read_regular_file(self._calibration_file, limit_bytes=1 << 20)
         if isinstance(data, FileTrouble):
+            camera = self._place.site.load().camera
+            if camera is not None:
+                return camera_values(camera)
             return {"calibration": None, "detail": f"it {data.detail}", "hint": "calibrate"}
         try:
             found: Document = json.loads(data)

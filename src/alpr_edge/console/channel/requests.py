@@ -156,7 +156,7 @@ class Desk:
         other = None
         if second is not None:
             name, password = _text(second, "name", 64), _text(second, "password", 256)
-            proof = name, password, _text(second, "code", 16)
+            proof = name, password, _text(second, "code", 64)
             other = prove(self._device, self._gatekeeper, proof, needs="commit_record")
             if other.name == user.name:
                 raise ConsoleError(

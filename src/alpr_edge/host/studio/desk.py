@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +25,8 @@ from alpr_edge.errors import AlprEdgeError, ConsoleError
 from alpr_edge.exclusion.premises import Site
 from alpr_edge.exclusion.register_file import parse_register
 from alpr_edge.host.link import UnitError
-from alpr_edge.host.moving import fetch
-from alpr_edge.host.studio.ground import ground, placement
+from alpr_edge.host.moving import Left, fetch
+from alpr_edge.host.studio.ground import ground, masks_from_map, placement
 from alpr_edge.host.unit import Person, RemoteUnit
 from alpr_edge.host.visit import Visit, open_link
 from alpr_edge.host.wire import LinkLost
@@ -44,16 +45,14 @@ NOT_HERE: Final = "console.not_available"
 class Moving:
     """What is on its way over the cable."""
 
-    what: str = ""
+    what: str
+    left: Left
     done: int = 0
     total: int = 0
-    began_s: float = 0.0
 
     def values(self) -> dict[str, Any]:
-        """For the progress bar; seconds left by the rate so far."""
-        took = time.monotonic() - self.began_s
-        rate = self.done / took if took > 0.2 else 0.0
-        left = (self.total - self.done) / rate if rate else None
+        """For the progress bar; seconds left at the real rate of the line."""
+        left = self.left.seconds(self.done, self.total) if self.total else None
         return {
             "what": self.what,
             "done": self.done,
@@ -164,9 +163,8 @@ class StudioDesk:
             done: dict[str, Any] = unit.call(
                 "commit_order" if "order" in args else "commit", **args
             )
+            self._deadline_s = None
             self._load_masks(unit)
-            if done["confirm_before"] is not None:
-                self._deadline_s = time.monotonic() + 60.0 * float(args.get("minutes", 15))
         return done
 
     def confirm(self) -> dict[str, Any]:
@@ -186,6 +184,12 @@ class StudioDesk:
         with self._use() as unit:
             self._load_sites(unit)
             return ground(self._camera(unit), self._known.sites)
+
+    def map_masks(self) -> dict[str, Any]:
+        """Masks that the map asks for, to begin a drawing with: no picture is needed for them."""
+        with self._use() as unit:
+            self._load_sites(unit)
+            return masks_from_map(self._camera(unit), self._known.sites)
 
     def placement(self) -> dict[str, Any]:
         """The unit's verdict; of a unit that keeps no register, the laptop's with the one here."""
@@ -221,7 +225,7 @@ class StudioDesk:
                 self._moving = None
 
     def _progress(self, what: str) -> Callable[[int, int], None]:
-        self._moving = moving = Moving(what, began_s=time.monotonic())
+        self._moving = moving = Moving(what, Left(self._visit.baud))
 
         def tell(done: int, total: int) -> None:
             moving.done, moving.total = done, total
@@ -251,6 +255,11 @@ class StudioDesk:
         self._known.masks = masks = unit.call("masks")
         if masks.get("confirm_before") is None:
             self._deadline_s = None
+        elif self._deadline_s is None:
+            # Somebody else's, or from before a break: by the unit's clock, not by this one's.
+            now = datetime.fromisoformat(str(unit.call("about").get("time")))
+            left = datetime.fromisoformat(str(masks["confirm_before"])) - now
+            self._deadline_s = time.monotonic() + left.total_seconds()
 
     def _keep(self) -> None:
         while not self._over.wait(_POLL_S if self._unit is not None else _AGAIN_S):

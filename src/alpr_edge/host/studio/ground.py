@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from alpr_edge.config.mask_file import format_masks
 from alpr_edge.errors import AlprEdgeError, ConsoleError
 from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.local_plane import LocalPlane
@@ -66,14 +68,7 @@ def placement(camera_values: Any, sites: tuple[Site, ...]) -> dict[str, Any]:
     Raises:
         ConsoleError: `host.studio.calibration`: the unit was not calibrated.
     """
-    camera = _camera(camera_values)
-    if camera is None:
-        raise ConsoleError(
-            "without a calibration there is no verdict",
-            code="host.studio.calibration",
-            hint="set points and save the fit first",
-        )
-    found = check_placement(camera, sites, Policy())
+    found = check_placement(_needed(camera_values), sites, Policy())
     return {
         "verdict": found.verdict.value,
         "text": found.verdict.text,
@@ -82,6 +77,28 @@ def placement(camera_values: Any, sites: tuple[Site, ...]) -> dict[str, Any]:
         "far_m": round(found.far_m, 1),
         "suggestions": [one.text for one in found.suggestions],
     }
+
+
+def masks_from_map(camera_values: Any, sites: tuple[Site, ...]) -> dict[str, Any]:
+    """The masks that the placement check asks for, as a mask file, and whether there are any.
+
+    Raises:
+        ConsoleError: `host.studio.calibration`: the unit was not calibrated.
+    """
+    found = check_placement(_needed(camera_values), sites, Policy(), suggest=False)
+    values = json.loads(format_masks(found.zones))
+    return {"zones": values, "text": found.verdict.text, "verdict": found.verdict.value}
+
+
+def _needed(camera_values: Any) -> PlacedCamera:
+    camera = _camera(camera_values)
+    if camera is None:
+        raise ConsoleError(
+            "without a calibration there is no verdict",
+            code="host.studio.calibration",
+            hint="set points and save the fit first",
+        )
+    return camera
 
 
 def _camera(values: Any) -> PlacedCamera | None:

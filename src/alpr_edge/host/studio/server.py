@@ -105,6 +105,7 @@ def make_app(desk: StudioDesk, *, host: str, token: str) -> ASGIApp:
         ),
         "fit": lambda a: calibrate(a.get("answers")),
         "calibrate": lambda a: desk.call("save_calibration", answers=a.get("answers")),
+        "map_masks": lambda a: desk.map_masks(),
         "placement": lambda a: desk.placement(),
         "run_self_test": lambda a: desk.call("run_self_test"),
         "self_test": lambda a: desk.call("self_test"),

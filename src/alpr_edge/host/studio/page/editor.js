@@ -14,9 +14,9 @@ export function node(name, values = {}, parent = null) {
 const clamp = (value, low = 0, high = 1) => Math.min(high, Math.max(low, value));
 
 export class Editor {
-  constructor(svg, { changed, picked, said, marked }) {
+  constructor(svg, { changed, picked, said, marked, dragged }) {
     this.svg = svg;
-    this.told = { changed, picked, said, marked };
+    this.told = { changed, picked, said, marked, dragged };
     this.size = [1920, 1080];
     this.shapes = [];
     this.rest = { margin: 0, band: 0, whole_frame: false, nothing_protected: false };
@@ -61,6 +61,31 @@ export class Editor {
     this.draw();
     this.told.changed(false);
     this.told.picked();
+  }
+
+  // Shapes that come to those that are drawn; one of the same kind and name is replaced.
+  add(zones) {
+    this.keep();
+    for (const [kind, list] of Object.entries(LISTS)) {
+      for (const one of zones[list] || []) {
+        this.shapes = this.shapes.filter((s) => s.kind !== kind || s.name !== one.name);
+        this.shapes.push({ kind, name: one.name, points: (one.polygon || one.line).map((p) => [...p]), holes: one.holes || [], taints: one.taints || "both" });
+      }
+    }
+    for (const key of ["margin", "band"]) this.rest[key] = Math.max(this.rest[key], zones[key] || 0);
+    this.rest.nothing_protected = false;
+    this.pick(null);
+    this.change("Masks added");
+  }
+
+  // The next click, or Space, is a place in the picture.
+  mark(at) {
+    if (at) this.cross = [...at];
+    this.drawing = null;
+    this.marking = true;
+    this.svg.classList.add("draw");
+    this.svg.focus();
+    this.draw();
   }
 
   frame(size) {
@@ -170,7 +195,11 @@ export class Editor {
       this.draw();
       return;
     }
-    const { corner, middle, shape } = event.target.dataset;
+    const { corner, middle, shape, mark } = event.target.dataset;
+    if (mark !== undefined) {
+      this.drag(event, (now) => { this.marks[mark].at = now.map((v) => clamp(v)); this.draw(); }, true, () => this.told.dragged(Number(mark), this.marks[mark].at));
+      return;
+    }
     if (corner !== undefined || middle !== undefined) {
       const points = this.shapes[this.at].points;
       let index = Number(corner ?? middle);
@@ -193,7 +222,7 @@ export class Editor {
     }
   }
 
-  drag(event, move, panning = false) {
+  drag(event, move, panning = false, ended = () => {}) {
     event.preventDefault();
     this.svg.focus();
     let moved = false;
@@ -201,7 +230,8 @@ export class Editor {
     const onUp = () => {
       window.removeEventListener("pointermove", onMove);
       window.removeEventListener("pointerup", onUp);
-      if (panning && !moved && this.at !== null) this.pick(null);
+      if (moved) ended();
+      else if (panning && this.at !== null && event.target.dataset.mark === undefined) this.pick(null);
       if (!panning) { if (moved) this.change(); else this.undone.pop(); this.draw(); }
     };
     window.addEventListener("pointermove", onMove);
@@ -384,9 +414,9 @@ export class Editor {
     node("path", { class: "cross", d: `M${x - 14 * unit} ${y}h${28 * unit}M${x} ${y - 14 * unit}v${28 * unit}` }, cross);
     const marks = this.part("marks");
     marks.replaceChildren();
-    for (const { name, at } of this.marks) {
+    for (const [index, { name, at }] of this.marks.entries()) {
       if (!at) continue;
-      node("circle", { class: "mark", cx: at[0] * wide, cy: at[1] * high, r: 5 * unit }, marks);
+      node("circle", { class: "mark", "data-mark": index, cx: at[0] * wide, cy: at[1] * high, r: 5 * unit }, marks);
       node("text", { class: "mark-name", x: at[0] * wide + 8 * unit, y: at[1] * high - 6 * unit, "font-size": 14 * unit }, marks).textContent = name;
     }
   }

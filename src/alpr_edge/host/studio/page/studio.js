@@ -37,6 +37,7 @@ const editor = new Editor($("canvas"), {
   picked: () => { listShapes(); detail(); buttons(); },
   said,
   marked: (at) => { markPoint(at); },
+  dragged: (index, at) => { points[index].at = at; chosen = index; listPoints(); drawPoints(); },
 });
 
 let judging = 0;
@@ -157,6 +158,10 @@ $("logout").addEventListener("click", () => doing($("logout"), async () => show(
 
 async function picture() {
   await doing($("take"), async () => {
+    if (state.masks && !state.masks.zones) {
+      tell("Nothing is in force yet, so everything is protected and there is no picture. Take the masks from the map (Place), open a drawing, or draw on the empty frame; the picture comes with the first masks.", true);
+      return;
+    }
     show(await ask("still"));
     editor.picture(`api/still.jpg?${Date.now()}`);
     const { taken_at, width, height, mask_digest } = state.still;
@@ -178,7 +183,7 @@ function show(now) {
   $("person").textContent = now.person ? `${now.person.name}, ${now.person.level}` : "";
   $("logout").hidden = !now.person;
   $("panel-login").hidden = Boolean(now.person);
-  for (const button of [$("take"), $("check-place"), $("load-map"), $("run-test"), $("save-fit")]) if (!now.moving) button.disabled = !now.person;
+  for (const button of [$("take"), $("check-place"), $("load-map"), $("map-masks"), $("run-test"), $("save-fit")]) if (!now.moving) button.disabled = !now.person;
   if (now.person && now.masks) {
     if (now.masks.frame) editor.frame(now.masks.frame);
     const text = JSON.stringify(now.masks.zones);
@@ -281,33 +286,57 @@ async function committed(done) {
 
 // --- place: points on picture and map, fit, placement ---
 
+let chosen = 0;  // the point that the next place in picture or map is for
 function listPoints() {
   const table = make("table"), head = make("tr");
-  head.append(...["point", "in the picture", "longitude latitude", ""].map((t) => make("th", t, { scope: "col" })));
+  head.append(...["point", "in the picture", "longitude latitude"].map((t) => make("th", t, { scope: "col" })), make("td"));
   table.append(head);
   points.forEach((point, index) => {
-    const row = make("tr");
-    const cell = (value, label, set) => {
+    const row = make("tr", "", index === chosen ? { "aria-current": "true" } : {});
+    const cell = (value, label, set, place) => {
       const input = make("input", "", { "aria-label": `${label} of point ${index + 1}`, value });
       input.addEventListener("change", () => { set(input.value.trim()); drawPoints(); });
       const td = make("td");
       td.append(input);
+      if (place) {
+        const button = make("button", "Set", { type: "button", "aria-label": `Set point ${point.name} ${place === pickInPicture ? "in the picture" : "on the map"}` });
+        button.addEventListener("click", () => place(index));
+        td.append(button);
+      }
       return td;
     };
     const [wide, high] = editor.size;
     row.append(
       cell(point.name, "Name", (text) => { point.name = text.replace(/\s+/g, "-") || point.name; }),
-      cell(point.at ? `${(point.at[0] * wide).toFixed(1)} ${(point.at[1] * high).toFixed(1)}` : "", "Pixels", (text) => { const [x, y] = text.split(/[\s,]+/).map(Number); if (x >= 0 && y >= 0) point.at = [x / wide, y / high]; }),
-      cell(point.place ? point.place.join(" ") : "", "Place", (text) => { const place = text.split(/[\s,]+/).map(Number); if (place.length === 2 && place.every(Number.isFinite)) point.place = place; }),
+      cell(point.at ? `${(point.at[0] * wide).toFixed(1)} ${(point.at[1] * high).toFixed(1)}` : "", "Pixels", (text) => { const [x, y] = text.split(/[\s,]+/).map(Number); if (x >= 0 && y >= 0) point.at = [x / wide, y / high]; }, pickInPicture),
+      cell(point.place ? point.place.join(" ") : "", "Place", (text) => { const place = text.split(/[\s,]+/).map(Number); if (place.length === 2 && place.every(Number.isFinite)) { point.place = place; point.xy = null; } }, pickOnMap),
     );
     const gone = make("button", "×", { type: "button", "aria-label": `Delete point ${point.name}` });
-    gone.addEventListener("click", () => { points.splice(index, 1); listPoints(); drawPoints(); });
+    gone.addEventListener("click", () => { points.splice(index, 1); chosen = Math.max(0, Math.min(chosen, points.length - 1)); listPoints(); drawPoints(); });
     const td = make("td");
     td.append(gone);
     row.append(td);
     table.append(row);
   });
   fill($("points"), points.length ? [table] : []);
+}
+
+function pickInPicture(index) {
+  chosen = index;
+  const { name, at } = points[index];
+  listPoints();
+  editor.mark(at);
+  said(`Where is ${name} in the picture? Click, or move the cross with the arrow keys and press Space.`);
+}
+
+function pickOnMap(index) {
+  chosen = index;
+  const { name, xy } = points[index];
+  listPoints();
+  if (xy) [mapCross[0], mapCross[1]] = xy;
+  drawMap();
+  $("map").focus();
+  said(`Where is ${name} on the map? Click, or move the cross with the arrow keys and press Enter.`);
 }
 
 function drawPoints() {
@@ -320,22 +349,15 @@ $("add-point").addEventListener("click", () => {
   let number = points.length + 1;
   while (points.some((p) => p.name === `p${number}`)) number += 1;
   points.push({ name: `p${number}`, at: null, place: null });
-  listPoints();
-  editor.marking = true;
-  editor.svg.classList.add("draw");
-  editor.svg.focus();
-  editor.draw();
-  said("Where is it in the picture? Click, or move the cross with the arrow keys and press Space.");
+  pickInPicture(points.length - 1);
 });
 
 function markPoint(at) {
-  const point = points[points.length - 1];
+  const point = points[chosen];
   if (!point) return;
   point.at = at;
-  listPoints();
   drawPoints();
-  $("map").focus();
-  said("And on the map? Click, or move the cross with the arrow keys and press Enter.");
+  if (point.place) { listPoints(); said(`${point.name} put there`); } else pickOnMap(chosen);
 }
 
 const mapCross = [0, 0];
@@ -344,7 +366,11 @@ function drawMap() {
   svg.replaceChildren();
   if (!map || !map.origin) { node("text", { x: 10, y: 20, "font-size": 12 }, svg).textContent = map ? "no register and no calibration yet" : "not loaded"; svg.setAttribute("viewBox", "0 0 340 250"); return; }
   const reach = mapReach;
-  svg.setAttribute("viewBox", `${-reach * 0.9} ${-reach} ${reach * 1.8} ${reach * 1.32}`);
+  // The cross stays in view: the map goes with it.
+  mapAt[0] = Math.min(mapCross[0] + reach * 0.85, Math.max(mapCross[0] - reach * 0.85, mapAt[0]));
+  mapAt[1] = Math.min(mapCross[1] + reach * 0.3, Math.max(mapCross[1] - reach * 0.95, mapAt[1]));
+  const left = mapAt[0] - reach * 0.9, top = -mapAt[1] - reach;
+  svg.setAttribute("viewBox", `${left} ${top} ${reach * 1.8} ${reach * 1.32}`);
   const ring = (rings) => rings.map((r) => "M" + r.map(([x, y]) => `${x} ${-y}`).join("L") + "Z").join("");
   for (const site of map.sites) for (const part of ["taint", "lanes", "core", "grounds"]) if (site[part].length) node("path", { d: ring(site[part]), class: part, "fill-rule": "evenodd" }, svg);
   if (map.camera) {
@@ -358,12 +384,13 @@ function drawMap() {
     node("text", { x: xy[0] + reach / 40, y: -xy[1], "font-size": reach / 16 }, svg).textContent = name;
   }
   node("path", { d: `M${mapCross[0] - reach / 30} ${-mapCross[1]}h${reach / 15}M${mapCross[0]} ${-mapCross[1] - reach / 30}v${reach / 15}`, stroke: "#b3001b" }, svg);
-  node("text", { x: reach * 0.78, y: -reach * 0.9, "font-size": reach / 14 }, svg).textContent = "N ↑";
+  node("text", { x: left + reach * 1.76, y: top + reach * 0.1, "font-size": reach / 14, "text-anchor": "end" }, svg).textContent = "N ↑";
 }
 let mapReach = 60;
+const mapAt = [0, 0];
 
 async function placePoint(x, y) {
-  const point = points[points.length - 1];
+  const point = points[chosen];
   if (!point || !map || !map.origin) return;
   point.xy = [x, y];
   point.place = await ask("place", { origin: map.origin, x, y });
@@ -371,8 +398,26 @@ async function placePoint(x, y) {
   drawPoints();
   said(`Point ${point.name} is at ${point.place.join(" ")}`);
 }
+const onMap = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform($("map").getScreenCTM().inverse());
+let panned = false;
+$("map").addEventListener("pointerdown", (event) => {
+  // Dragged, the map moves, and the cross with it; a click takes a place.
+  const start = [event.clientX, event.clientY], at = [...mapAt], cross = [...mapCross], unit = 1 / $("map").getScreenCTM().a;
+  panned = false;
+  const move = (now) => {
+    const [dx, dy] = [(now.clientX - start[0]) * unit, (now.clientY - start[1]) * unit];
+    panned ||= Math.hypot(now.clientX - start[0], now.clientY - start[1]) > 4;
+    if (!panned) return;
+    [mapAt[0], mapAt[1], mapCross[0], mapCross[1]] = [at[0] - dx, at[1] + dy, cross[0] - dx, cross[1] + dy];
+    drawMap();
+  };
+  const up = () => { window.removeEventListener("pointermove", move); window.removeEventListener("pointerup", up); };
+  window.addEventListener("pointermove", move);
+  window.addEventListener("pointerup", up);
+});
 $("map").addEventListener("click", (event) => {
-  const at = new DOMPoint(event.clientX, event.clientY).matrixTransform($("map").getScreenCTM().inverse());
+  if (panned) return;
+  const at = onMap(event);
   mapCross[0] = at.x; mapCross[1] = -at.y;
   placePoint(at.x, -at.y);
 });
@@ -402,6 +447,15 @@ $("fit").addEventListener("click", () => doing($("fit"), async () => {
 $("save-fit").addEventListener("click", () => doing($("save-fit"), async () => {
   const done = await ask("calibrate", { answers: answers() });
   tell(`Calibration saved on the unit${done && done.rms_px !== undefined ? `: off by ${done.rms_px} px` : ""}`, true);
+}));
+
+$("map-masks").addEventListener("click", () => doing($("map-masks"), async () => {
+  const found = await ask("map_masks");
+  const { masks = [], bands = [] } = found.zones;
+  if (!masks.length && !bands.length) { tell(`The map asks for no mask here: ${found.text}`, true); return; }
+  editor.add(found.zones);
+  tabs("masks");
+  tell("Masks from the map are in the drawing: look at them, then commit", true);
 }));
 
 $("check-place").addEventListener("click", () => doing($("check-place"), async () => {
