@@ -58,6 +58,7 @@ lint: $(STAMP) ## the static checks; writes nothing
 	$(BIN)/python scripts/error_codes.py --check
 	$(BIN)/python scripts/messages.py --check
 	$(BIN)/python scripts/console_commands.py --check
+	$(BIN)/python scripts/roadside_page.py --check
 
 check: lint test ## all of it: the static checks, then the tests
 
@@ -67,6 +68,7 @@ fix: $(STAMP) ## format, repair what ruff can, write docs/errors.md anew
 	$(BIN)/python scripts/error_codes.py --write
 	$(BIN)/python scripts/messages.py --write
 	$(BIN)/python scripts/console_commands.py --write
+	$(BIN)/python scripts/roadside_page.py --write
 
 # With --photos the peers run too, in an environment of their own.
 bench: $(STAMP) $(if $(findstring --photos,$(ARGS)),.venv-bench/.set-up) ## milliseconds, start-up, memory; with ARGS="--photos DIR --labels FILE.jsonl" beside RapidOCR
