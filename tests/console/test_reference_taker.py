@@ -42,7 +42,7 @@ def test_it_is_taken_while_frames_pass_and_lies_beside_the_one_in_use(tmp_path: 
     assert taker.state() == {"state": "none"}
     taker.start(10.0)
     for number in range(22):
-        taker.offer(masked(noon(number % 12).copy(), number))
+        taker.offer(masked(noon(number % 3).copy(), number))
     told = until(taker, "taken", "failed")
     assert told["frames"] == 21
     taken, trouble = load_view(taken_file(path))

@@ -95,6 +95,18 @@ def test_nobody_looks_before_the_view_is_confirmed() -> None:
     assert engine.looked == []
 
 
+def test_nobody_looks_without_the_reference_that_is_asked_for() -> None:
+    """The frames are masked all the same: a new reference can be taken of them."""
+    engine = Engine(range(12))
+    one = pipeline(engine, watched=False, tested=True)
+    one._watch = ViewWatch(None, ZONES, required=True)
+    results = drive(one, [noon(n % 4) for n in range(12)])
+    assert texts(results) == []
+    assert {r.guards.view.state for r in results} == {ViewState.REFERENCE_MISSING}
+    assert not any(r.guards.may_read or r.sightings for r in results)
+    assert {r.masked.mask_digest for r in results} == {"m"}
+
+
 def test_another_reason_of_the_interlock_stops_it_and_the_watch_goes_on() -> None:
     engine = Engine({3, 4, 5})
     one = pipeline(engine)
