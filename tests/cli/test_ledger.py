@@ -96,3 +96,12 @@ def test_what_is_missing_is_named(tmp_path, capsys):
     assert "ledger.unnamed" in capsys.readouterr().err
     assert main(["ledger", "show", str(tmp_path)]) == 1
     assert "ledger.missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--key", "--witness"])
+def test_a_file_of_keys_that_holds_other_bytes_is_refused(log, tmp_path, capsys, option):
+    ledger, key = log
+    (tmp_path / "keys").write_bytes(bytes(range(128, 256)))
+    given = ["--key", str(key)] if option == "--witness" else []
+    assert main(["ledger", "verify", str(ledger), *given, option, str(tmp_path / "keys")]) == 1
+    assert "[ledger.key.invalid]" in capsys.readouterr().err

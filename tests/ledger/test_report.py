@@ -242,6 +242,23 @@ def test_the_memo_says_what_left(logs: Path, tmp_path: Path) -> None:
     assert main([*memo, "--out", str(tmp_path / "other")]) == 1
 
 
+def test_a_memo_about_a_certificate_that_was_never_there_says_so(
+    logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memo = ["ledger", "memo", str(logs / "cam-a"), "--key", str(logs / "keys")]
+    given = ["--suspicion", "leaked-certificate", "--certificate"]
+    out = tmp_path / "memo"
+    assert main([*memo, "--out", str(out), *given, "AB:AB:AB:AB:AB"]) == 0
+    text = (out / "cam-a" / "memo.html").read_text()
+    assert "No read left the device" not in text
+    assert "No read left under a certificate that begins with ababababab" in text
+    for wrong in ("zzz", "", "0123", "g" * 64):
+        with pytest.raises(SystemExit):
+            main([*memo, "--out", str(tmp_path / "other"), *given, wrong])
+    assert "8 to 64 hexadecimal digits" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_period_counts_only_itself(logs: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.html"
     more = ("--from", "2026-10-02", "--to", "2026-10-04")

@@ -11,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_samples import HandClock, TestSigner, boot, egress, hour, write_log
 
+from alpr_edge.errors import AuditError
 from alpr_edge.ledger.entry import make_entry
-from alpr_edge.ledger.export import export_log
-from alpr_edge.ledger.files import LedgerFolder, journal_head, journal_line, parse_journal
+from alpr_edge.ledger.export import export_log, opened_log
+from alpr_edge.ledger.files import (
+    LedgerFolder,
+    journal_head,
+    journal_line,
+    parse_journal,
+    split_notes,
+)
 from alpr_edge.ledger.kinds import Body, Stop, TimeCorrection
 from alpr_edge.ledger.merkle import Frontier, leaf_hash, perfect_root
 from alpr_edge.ledger.note import Checkpoint, VerifierKey, sign
@@ -126,6 +133,14 @@ def test_an_entry_that_was_put_in(copy: tuple[Path, Identity]) -> None:
     verdict = _verify(path, identity)
     assert _places(verdict, "ledger.entry.inserted") == [(40, 41)]
     assert (40, 41) not in _places(verdict, "ledger.entry.misplaced")
+
+
+def test_an_entry_that_is_there_twice(copy: tuple[Path, Identity]) -> None:
+    path, identity = copy
+    _edit(path, 0, lambda e: [*e[:41], e[40], *e[41:]])
+    verdict = _verify(path, identity)
+    assert _places(verdict, "ledger.entry.inserted") == [(41, 42)]
+    assert _places(verdict, "ledger.entry.changed") == []
 
 
 def test_entries_in_another_order(copy: tuple[Path, Identity]) -> None:
@@ -261,6 +276,46 @@ def test_entries_before_the_one_they_follow_are_broken(tmp_path: Path) -> None:
     verdict = _log_of(tmp_path / "a", [(60, 60, egress()), (-30, -30, egress())])
     assert _places(verdict, "ledger.clock.order") == [(2, 3)]
     assert {f.weight for f in verdict.findings} == {Weight.BROKEN}
+
+
+@pytest.fixture(scope="module")
+def packed(
+    original: tuple[Path, Identity], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, bytes]:
+    path = tmp_path_factory.mktemp("packed") / "log.zip"
+    export_log(original[0], path)
+    return path, path.read_bytes()
+
+
+@settings(max_examples=80)
+@given(st.data())
+def test_a_damaged_zip_is_refused_or_found_and_never_a_crash(
+    packed: tuple[Path, bytes], original: tuple[Path, Identity], data: st.DataObject
+) -> None:
+    path, good = packed
+    at = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.binary(max_size=6))
+    end = data.draw(st.sampled_from([at + len(other), len(good)]))
+    path.write_bytes(good[:at] + other + good[end:])
+    try:
+        with opened_log(path) as log:
+            verdict = verify(log, Question(original[1].keys))
+    except AuditError:
+        return
+    # What is left is whole (a time or a comment of the zip file changed), or it is found.
+    assert verdict.findings or verdict.size == SIZE
+
+
+@settings(max_examples=80)
+@given(st.binary(max_size=200))
+def test_strange_bundles_notes_and_keys_are_refused_in_order(raw: bytes) -> None:
+    for parse in (decode_bundle, lambda data: VerifierKey.parse(data.decode("latin-1"))):
+        try:
+            parse(raw)
+        except AuditError as err:
+            assert err.code.startswith("ledger.")  # noqa: PT017
+    notes, stray = split_notes(raw)
+    assert sum(map(len, notes)) + stray >= 0
 
 
 def test_a_large_export_has_three_levels_of_tiles_and_all_are_looked_at(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import alpr_edge
 from alpr_edge.trust.biometric_rules import (
@@ -193,6 +195,20 @@ def test_debians_packages_are_in_the_bill_and_searched(hideout: Hideout) -> None
     )
     found, _ = hideout.look()
     assert set(found) == {"python3-dlib (Debian)", "tool (Debian)"}
+
+
+@given(st.lists(st.sampled_from(["Package: ", "Status: install ok installed", "\n", "dlib", ": "])))
+def test_a_strange_list_of_debian_s_stops_nothing(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str]
+) -> None:
+    status = tmp_path_factory.mktemp("dpkg") / "status"
+    status.write_bytes("".join(parts).encode() + b"\xff\n")
+    before = list(sys.path)
+    sys.path[:] = []
+    try:
+        assert scan(dpkg=status).whole
+    finally:
+        sys.path[:] = before
 
 
 def test_it_can_be_stopped_and_says_that_it_is_not_whole(hideout: Hideout) -> None:

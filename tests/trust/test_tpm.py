@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -122,6 +123,36 @@ def test_a_damaged_or_open_sealed_key_is_refused_and_kept(chip: Tpm, tmp_path: P
         path.write_text(damaged)
         assert refused(lambda: device_key(tmp_path)) in ("trust.key.invalid", "trust.tpm")
         assert path.read_text() == damaged
+
+
+def test_a_key_that_is_bound_to_the_start_opens_only_after_the_same_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_tpm
+) -> None:
+    (tmp_path / "chip").mkdir()
+    with other_tpm(tmp_path / "chip") as tcti:
+        monkeypatch.setenv("TPM2TOOLS_TCTI", tcti)
+        key = device_key(tmp_path / "a", "tpm_as_started")
+        path = tmp_path / "a" / "device.key"
+        assert '"pcrs"' in path.read_text()
+        device_identity._opened.clear()
+        assert device_key(tmp_path / "a").public == key.public
+        # To `tpm` before an update of the firmware, and back after it.
+        assert device_key(tmp_path / "a", "tpm").public == key.public
+        assert '"pcrs"' not in path.read_text()
+        assert device_key(tmp_path / "a", "tpm_as_started").public == key.public
+        # Whoever says that it is not bound gets nothing: the TPM itself asks for the PCRs.
+        document = json.loads(path.read_text())
+        del document["tpm"]["pcrs"]
+        (tmp_path / "b").mkdir()
+        (tmp_path / "b" / "device.key").write_text(json.dumps(document))
+        (tmp_path / "b" / "device.key").chmod(0o600)
+        assert refused(lambda: device_key(tmp_path / "b")) == "trust.tpm"
+        # Another boot loader was measured.
+        other = hashlib.sha256(b"another boot loader").hexdigest()
+        subprocess.run(["tpm2_pcrextend", f"4:sha256={other}"], check=True, timeout=60)
+        device_identity._opened.clear()
+        assert refused(lambda: device_key(tmp_path / "a")) == "trust.tpm"
+    device_identity._opened.clear()
 
 
 def test_a_tpm_that_is_asked_for_and_missing(no_chip: None, tmp_path: Path) -> None:

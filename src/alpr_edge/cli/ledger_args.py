@@ -41,7 +41,9 @@ def read_keys(paths: list[Path]) -> list[VerifierKey]:
     from alpr_edge.ledger.note import VerifierKey
 
     lines = [
-        line.partition("#")[0].strip() for p in paths for line in read_file(p).decode().split("\n")
+        line.partition("#")[0].strip()
+        for path in paths
+        for line in read_file(path).decode("utf-8", "replace").split("\n")
     ]
     return [VerifierKey.parse(line) for line in lines if line]
 

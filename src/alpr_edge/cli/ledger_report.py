@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,12 @@ def register(actions: Any) -> None:
         choices=["lost-device", "leaked-certificate", "stolen-laptop", "other"],
         default="other",
     )
-    memo.add_argument("--certificate", default="", metavar="HEX", help="only under this one")
+    memo.add_argument(
+        "--certificate",
+        type=_digest,
+        metavar="HEX",
+        help="only what left under the broker's certificate whose SHA-256 begins so",
+    )
     _shared(memo)
     memo.set_defaults(call=_memo)
 
@@ -105,7 +111,7 @@ def _memo(args: argparse.Namespace) -> int:
             one.verdict,
             made_at=_now(),
             evidence=("entries.jsonl", "checkpoint"),
-            certificate=args.certificate.lower(),
+            certificate=args.certificate or "",
         )
         _write(folder / "memo.html", memo_html(memo))
         if importlib.util.find_spec("docx") is not None:
@@ -157,6 +163,14 @@ def _write(path: Path, text: str) -> None:
     except OSError as err:
         raise AuditError(f"{path}: {err.strerror}", code="ledger.file.unwritable") from err
     print(path, file=sys.stderr)
+
+
+def _digest(text: str) -> str:
+    """The beginning of a SHA-256, as the report or a certificate tool shows it."""
+    plain = text.lower().replace(":", "").rstrip("…")
+    if not re.fullmatch(r"[0-9a-f]{8,64}", plain):
+        raise argparse.ArgumentTypeError("must be 8 to 64 hexadecimal digits of a SHA-256")
+    return plain
 
 
 def _day(text: str) -> str:

@@ -482,8 +482,10 @@ class Trust(Section):
     """Who may set masks: the list that the city signed."""
     identity: PathField = Field("identity", validate_default=True)
     """Folder of the unit's own key, made on the first start; for the service's user only."""
-    keep_key_in: Literal["auto", "tpm", "file"] = "auto"
-    """What protects that key: `tpm` needs tpm2-tools, `auto` takes a TPM where there is one."""
+    keep_key_in: Literal["auto", "tpm", "tpm_as_started", "file"] = "auto"
+    """What protects that key: `tpm` needs tpm2-tools, `auto` takes a TPM where there is one.
+    `tpm_as_started` opens it only after the same firmware and boot loader (PCRs 0 to 7): go back
+    to `tpm` for one start before those are updated."""
 
 
 class Head(Section):

@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,7 +146,10 @@ def _unpack(path: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(one) as source, target.open("wb") as copy:
                     shutil.copyfileobj(source, copy)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as err:
+    except (
+        *(OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError),
+        ValueError,
+    ) as err:
         raise _strange(path, str(err)[:100]) from err
 
 

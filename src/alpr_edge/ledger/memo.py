@@ -144,6 +144,13 @@ def _left(facts: Facts, certificate: str) -> Section:
         if digest.startswith(certificate)
     )
     heads = ("Destination", "Certificate", "Reads", "From", "To", "First id", "Last id")
+    if not rows and facts.sent:
+        others = sum(sent.count for sent in facts.sent.values())
+        text = (
+            f"No read left under a certificate that begins with {certificate}; {others} reads left "
+            "under others in this period. Check the certificate's SHA-256 before you rely on this."
+        )
+        return Section("What left the device", (text,))
     if not rows:
         return Section("What left the device", ("No read left the device in this period.",))
     return Section(

@@ -460,6 +460,14 @@ def explain(first: int, found: Sequence[bytes], signed: Sequence[bytes]) -> Iter
         yield _finding("reordered", first + low, first + high, "stand in another order")
         return
     order = [places[one] for one in found if one in places]
+    if not gone and not strange and len(found) > len(signed):
+        # What is there twice was put in.
+        seen: set[bytes] = set()
+        for at, one in enumerate(found):
+            if one in seen:
+                yield _finding("inserted", first + at, first + at + 1, "was put in a second time")
+            seen.add(one)
+        return
     if gone and not strange and order == sorted(order):
         for at in gone:
             yield _finding("removed", first + at, first + at + 1, "was taken out")

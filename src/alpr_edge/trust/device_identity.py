@@ -30,7 +30,7 @@ from alpr_edge.trust.keys import PrivateKey
 from alpr_edge.trust.tpm import Tpm, find_tpm
 
 KEY_FILE: Final = "device.key"
-KeepIn = Literal["auto", "tpm", "file"]
+KeepIn = Literal["auto", "tpm", "tpm_as_started", "file"]
 _NAME: Final = b"alpr-edge device key"
 _MOST_BYTES: Final = 64 * 1024
 _opened: dict[tuple[str, int, int], PrivateKey] = {}
@@ -41,7 +41,8 @@ def device_key(folder: str | os.PathLike[str], keep_in: KeepIn = "auto") -> Priv
     """The unit's key; made if there is none.
 
     Args:
-        keep_in: `auto` takes a TPM where there is one and tpm2-tools are installed.
+        keep_in: `auto` takes a TPM where there is one and tpm2-tools are installed;
+            `tpm_as_started` seals it to how the machine was started as well (PCRs).
 
     Raises:
         KeyUnusable: it cannot be made, or the one that is there cannot be used (`trust.key.*`,
@@ -60,11 +61,16 @@ def device_key(folder: str | os.PathLike[str], keep_in: KeepIn = "auto") -> Priv
         _make(path, keep_in)
     sealed = _sealed_document(path)
     if sealed is not None:
-        return _open(path, sealed)
+        key = _open(path, sealed)
+        if keep_in in ("tpm", "tpm_as_started"):
+            bound = isinstance(sealed["tpm"], dict) and "pcrs" in sealed["tpm"]
+            if bound is not (keep_in == "tpm_as_started"):
+                _write(path, _seal(_tpm(keep_in), key, keep_in))
+        return key
     key = load_private_key(path)
     tpm = _tpm(keep_in)
     if tpm is not None:
-        _write(path, _seal(tpm, key))
+        _write(path, _seal(tpm, key, keep_in))
     return key
 
 
@@ -77,7 +83,7 @@ def _tpm(keep_in: KeepIn) -> Tpm | None:
     if keep_in == "file":
         return None
     found = find_tpm()
-    if found is None and keep_in == "tpm":
+    if found is None and keep_in in ("tpm", "tpm_as_started"):
         raise KeyUnusable(
             "the configuration wants the device's key in a TPM, and there is none",
             code="trust.tpm.missing",
@@ -88,7 +94,7 @@ def _tpm(keep_in: KeepIn) -> Tpm | None:
 
 def _make(path: Path, keep_in: KeepIn) -> None:
     key, tpm = PrivateKey.generate(), _tpm(keep_in)
-    data = key.to_pem() if tpm is None else _seal(tpm, key)
+    data = key.to_pem() if tpm is None else _seal(tpm, key, keep_in)
     try:
         create_durably(path, data, mode=0o600)
     except FileExistsError:
@@ -104,12 +110,13 @@ def _write(path: Path, data: bytes) -> None:
         raise _unwritable(path, err) from err
 
 
-def _seal(tpm: Tpm, key: PrivateKey) -> bytes:
+def _seal(tpm: Tpm | None, key: PrivateKey, keep_in: KeepIn) -> bytes:
+    assert tpm is not None  # `_tpm` raises where one is asked for and missing
     wrapping, nonce = os.urandom(32), os.urandom(12)
     document = {
         "version": 1,
         "public": str(key.public),
-        "tpm": tpm.seal(wrapping),
+        "tpm": tpm.seal(wrapping, as_started=keep_in == "tpm_as_started"),
         "sealed": base64.b64encode(
             nonce + AESGCM(wrapping).encrypt(nonce, key.to_pem(), _NAME)
         ).decode(),

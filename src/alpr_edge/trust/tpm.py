@@ -34,6 +34,7 @@ _WAIT_S: Final = 60.0
 PCRS: Final = (0, 1, 2, 3, 4, 5, 6, 7)
 """Firmware, its settings, boot loader, secure boot. Source: TCG PC Client Platform Firmware
 Profile, section 3.3.4; boards without UEFI may fill other ones."""
+_BANK: Final = f"sha256:{','.join(map(str, PCRS))}"
 COUNTER_INDEX: Final = 0x0150_0A1E
 """Source: TCG Registry of Reserved TPM 2.0 Handles: 0x01400000 to 0x017FFFFF are the owner's."""
 _PRIMARY: Final = ("tpm2_createprimary", "-C", "o", "-g", "sha256", "-G", "ecc")
@@ -54,8 +55,11 @@ class Tpm:
     def __init__(self, tcti: str | None = None) -> None:
         self._environment = {**os.environ, **({_TCTI: tcti} if tcti else {})}
 
-    def seal(self, secret: bytes) -> dict[str, str]:
-        """A secret of at most 128 bytes as two blobs that only this TPM opens.
+    def seal(self, secret: bytes, *, as_started: bool = False) -> dict[str, str]:
+        """A secret of at most 128 bytes as blobs that only this TPM opens.
+
+        Args:
+            as_started: and only while the PCRs are as they are now: after the same start.
 
         Raises:
             KeyUnusable: the TPM does not do it (`trust.tpm`); so all methods.
@@ -63,12 +67,19 @@ class Tpm:
         with self._folder() as folder:
             self._run(folder, *_PRIMARY, "-c", "primary.ctx")
             self._flush(folder)
+            policy: tuple[str, ...] = ()
+            if as_started:
+                self._run(folder, "tpm2_createpolicy", "--policy-pcr", "-l", _BANK, "-L", "policy")
+                self._flush(folder)
+                # Without `userwithauth` the policy is the only way in.
+                policy = ("-L", "policy", "-a", "fixedtpm|fixedparent|noda")
             self._run(
                 folder, "tpm2_create", "-C", "primary.ctx", "-i", "-", "-u", "public", "-r",
-                "private", given=secret,
+                "private", *policy, given=secret,
             )  # fmt: skip
             self._flush(folder)
-            return {part: _text(folder / part) for part in ("public", "private")}
+            blobs = {part: _text(folder / part) for part in ("public", "private")}
+            return blobs | ({"pcrs": _BANK} if as_started else {})
 
     def unseal(self, blobs: Mapping[str, str]) -> bytes:
         """The secret of `seal`."""
@@ -82,7 +93,8 @@ class Tpm:
                 "key.ctx",
             )  # fmt: skip
             self._flush(folder)
-            secret = self._run(folder, "tpm2_unseal", "-c", "key.ctx")
+            session = ("-p", f"pcr:{_BANK}") if blobs.get("pcrs") == _BANK else ()
+            secret = self._run(folder, "tpm2_unseal", "-c", "key.ctx", *session)
             self._flush(folder)
             return secret
 
@@ -170,7 +182,7 @@ class Tpm:
 
 _CHATTY: Final = frozenset({
     *("tpm2_createprimary", "tpm2_create", "tpm2_load", "tpm2_readpublic", "tpm2_quote"),
-    *("tpm2_nvdefine", "tpm2_nvincrement"),
+    *("tpm2_createpolicy", "tpm2_nvdefine", "tpm2_nvincrement"),
 })  # fmt: skip
 
 
