@@ -44,7 +44,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 demo: $(STAMP) ## simulated street, mask, models, tracks, embedded broker: no hardware needed
 	@$(BIN)/alpr-edge demo $(ARGS)
 
-test: $(STAMP) ## the tests (ARGS="-k word"); ALPR_EDGE_PHOTOS names the real photos
+test: $(STAMP) .venv-hil/.set-up ## the tests, the bench's loopback unit too (ARGS="-k word"); ALPR_EDGE_PHOTOS names the real photos
 	@$(BIN)/python -m pytest $(ARGS)
 
 poses: $(STAMP) ## projection against the street's truth over 1,000 random poses with noise
@@ -138,9 +138,10 @@ hil-emulated: hil-image .venv-hil/.set-up ## the suite on a booted aarch64 unit 
 	@.venv-hil/bin/python -m pytest -c hil_tests/pytest.ini --rootdir . hil_tests \
 	  --lg-env hil_tests/env/emulated.yaml $(ARGS)
 
-.venv-hil/.set-up: requirements/hil.lock
-	@$(PYTHON) -m venv --clear .venv-hil
-	@.venv-hil/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r $<
+# Without a pip of its own: that saves a third of the time.
+.venv-hil/.set-up: requirements/hil.lock | $(STAMP)
+	@$(PYTHON) -m venv --clear --without-pip .venv-hil
+	@$(BIN)/python -m pip --python .venv-hil/bin/python install $(PIP_FLAGS) --require-hashes -r $<
 	@touch $@
 
 clean: ## everything that make made, the virtual environments included

@@ -5,16 +5,19 @@ Without a labgrid environment every test is skipped, and says so.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hil_tests.bench import scenario as scenarios
 from hil_tests.bench.programs import REPOSITORY, device_python, run
 from hil_tests.bench.verdict import BenchError
 
@@ -25,7 +28,9 @@ RESULTS = pytest.StashKey[dict[str, Any]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("bench")
-    group.addoption("--scenario", default="crossing", help="folder below hil_tests/scenarios")
+    group.addoption(
+        "--scenario", default="crossing", help="folder below hil_tests/scenarios, or anywhere"
+    )
     group.addoption("--replay", action="store_true", help="compare with the scenario's reference")
     group.addoption(
         "--update-references",
@@ -34,7 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--results", metavar="FILE", help="where the results go, as JSON")
     group.addoption(
-        "--soak-hours", type=float, default=0.0, help="length of the soak (0: a minute)"
+        "--soak-hours", type=float, default=0.0, help="length of the soak (0: 20 seconds)"
+    )
+    group.addoption("--station", action="append", metavar="NAME", help="these stations only")
+    group.addoption(
+        "--quick", action="store_true", help="only what is marked so: what every `make test` runs"
     )
 
 
@@ -45,7 +54,28 @@ def pytest_configure(config: pytest.Config) -> None:
     # A short path: the names of sockets in it are limited to a hundred letters.
     folder = tempfile.mkdtemp(prefix="alpr-bench-")
     os.environ["LG_BENCH_RUN"] = folder
-    config.stash[RESULTS] = {"items": [], "facts": {}, "series": {}, "folder": folder}
+    config.stash[RESULTS] = {
+        "items": [],
+        "facts": {},
+        "series": {},
+        "pictures": {},
+        "folder": folder,
+    }
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    stations = config.getoption("station")
+    is_quick = config.getoption("quick")
+
+    def stays(item: pytest.Item) -> bool:
+        mark = item.get_closest_marker("station")
+        of_station = not stations or (mark is not None and mark.args[0] in stations)
+        return of_station and (not is_quick or item.get_closest_marker("quick") is not None)
+
+    gone = [item for item in items if not stays(item)]
+    if gone:
+        config.hook.pytest_deselected(items=gone)
+        items[:] = [item for item in items if stays(item)]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -116,6 +146,9 @@ class Facts:
         at = round(time.monotonic() - self._began, 1)
         self._results["series"].setdefault(series, []).append([at, value])
 
+    def picture(self, name: str, jpeg: bytes) -> None:
+        self._results["pictures"][name] = base64.b64encode(jpeg).decode("ascii")
+
 
 @pytest.fixture(scope="session")
 def facts(pytestconfig: pytest.Config) -> Facts:
@@ -126,6 +159,8 @@ def facts(pytestconfig: pytest.Config) -> Facts:
 def scenario(pytestconfig: pytest.Config) -> dict[str, Any]:
     """The scenario's file, with its folder."""
     folder = REPOSITORY / "hil_tests" / "scenarios" / pytestconfig.getoption("scenario")
+    if not (folder / "scenario.json").exists():
+        raise BenchError(f"no scenario in {folder}", code="bench.setup", hint="--scenario FOLDER")
     return {**json.loads((folder / "scenario.json").read_text()), "folder": folder}
 
 
@@ -149,12 +184,17 @@ def unit(
     street = scenario["street"]
     maker = REPOSITORY / "hil_tests" / "bench" / "make_street.py"
     options = [x for name, value in street.items() for x in (f"--{name}", value)]
-    run([device_python(), maker, *options, "--out", strategy.street], timeout_s=300).checked(
-        "make_street.py"
-    )
+    made = run([device_python(), maker, *options, "--out", strategy.street], timeout_s=900)
+    made.checked("make_street.py")
     strategy.city = City(strategy.folder / "city", strategy.unit, hosts)
     strategy.broker = Broker(strategy.city)
     strategy.broker.start()
+    image = Path(os.environ["LG_HIL_IMAGE"]) / "image.json"
+    if (
+        request.getfixturevalue("env").config.get_option("kind", "") == "emulated"
+        and image.exists()
+    ):
+        facts.note(image=json.loads(image.read_text()))
     facts.note(
         unit=strategy.unit,
         kind=request.getfixturevalue("env").config.get_option("kind", "?"),
@@ -164,6 +204,9 @@ def unit(
     try:
         yield strategy
     finally:
+        state = strategy.broker.states[-1] if strategy.broker.states else {}
+        if "versions" in state:
+            facts.note(digests=state["versions"])
         facts.note(timings_s={k: round(v, 1) for k, v in strategy.timings.items()})
         strategy.broker.close()
         strategy.power.off()
@@ -174,6 +217,33 @@ def running(unit: Any) -> Any:
     """The unit, reading."""
     unit.transition("running")
     return unit
+
+
+@pytest.fixture
+def reviewed(pytestconfig: pytest.Config, scenario: dict[str, Any]) -> Callable[..., None]:
+    """Compares what was found with the scenario's reference, or writes that anew, as asked for."""
+
+    def review(found: dict[str, Any]) -> None:
+        difference = scenarios.compare(scenario["folder"], found)
+        if pytestconfig.getoption("update_references"):
+            _show(pytestconfig, difference or "the reference stays as it is")
+            if difference:
+                scenarios.update(scenario["folder"], found)
+        elif pytestconfig.getoption("replay") and difference:
+            raise BenchError(
+                f"not as in the reference:\n{difference}",
+                code="bench.reference",
+                hint="look why; --update-references, if it is right",
+            )
+
+    return review
+
+
+def _show(config: pytest.Config, text: str) -> None:
+    """On the terminal, whatever is captured."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        print(f"\n{text}", flush=True)
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,20 @@
     scripts/alpr-edge-bench accept --env a.yaml --env b.yaml --key bench.key --soak-hours 12
     scripts/alpr-edge-bench verify out/bench/cam-0001/report.json --key bench.pub
 
-Exit status: 0 every unit accepted, 1 a unit refused or a report not as it was signed, 2 wrong usage
-or the bench is not set up.
+Exit status: 0 every unit accepted (with --station or --quick: nothing failed, which accepts
+nobody), 1 a unit refused or a report not as it was signed, 2 wrong usage or the bench is not set
+up.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
-import selectors
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,7 +52,9 @@ def main(argv: list[str] | None = None) -> int:
     accept.add_argument(
         "--limit-hours", type=float, metavar="HOURS", help="for one unit (4 + soak)"
     )
+    accept.add_argument("--scenario", metavar="FOLDER", help="which (crossing), compared")
     accept.add_argument("--station", action="append", metavar="NAME", help="only these")
+    accept.add_argument("--quick", action="store_true", help="only the quick items; to look at")
     check = actions.add_parser("verify", help="check a report's signature")
     check.add_argument("report", type=Path)
     check.add_argument("--key", type=Path, action="append", required=True, help="public, PEM")
@@ -79,7 +84,7 @@ def _accept(args: argparse.Namespace) -> int:
         for item in judged["items"]:
             if item["outcome"] in ("failed", "skipped"):
                 print(f"  {item['station']}: {item['what'] or item['test']}: {item['why'][-300:]}")
-        refused += judged["verdict"] != "accepted"
+        refused += judged["verdict"] == "refused"
     return 1 if refused else 0
 
 
@@ -93,10 +98,12 @@ def _one(env: Path, args: argparse.Namespace, key: Any) -> tuple[dict[str, Any],
             *("--results", str(results_file), "--junitxml", str(junit)),
             *("--soak-hours", str(args.soak_hours)),
         ]
+        command += [x for name in args.station or () for x in ("--station", name)]
+        command += ["--quick"] if args.quick else []
+        command += ["--scenario", args.scenario, "--replay"] if args.scenario else []
         limit_s = 3600 * (args.limit_hours or _HOURS + args.soak_hours)
-        only = {"ALPR_EDGE_STATIONS": ",".join(args.station)} if args.station else {}
-        ended, tail = _follow(command, limit_s, {**os.environ, **only})
-        results: dict[str, Any] = {"items": [], "facts": {}, "series": {}}
+        ended, tail = _follow(command, limit_s, dict(os.environ))
+        results: dict[str, Any] = {"items": [], "facts": {}, "series": {}, "pictures": {}}
         if results_file.exists():
             results = json.loads(results_file.read_text())
         if ended not in (0, 1) or not results["items"]:
@@ -105,6 +112,7 @@ def _one(env: Path, args: argparse.Namespace, key: Any) -> tuple[dict[str, Any],
                 {"station": "bench", "test": "suite", "what": "The suite itself.", "why": why,
                  "outcome": "failed", "seconds": 0.0, "measured": {}}
             )  # fmt: skip
+        results["is_part"] = bool(args.station or args.quick)
         folder = args.out / str(results["facts"].get("unit", env.stem))
         judged = report.write(results, folder, key)
         if junit.exists():
@@ -113,32 +121,48 @@ def _one(env: Path, args: argparse.Namespace, key: Any) -> tuple[dict[str, Any],
 
 
 def _follow(command: list[str], limit_s: float, env: dict[str, str]) -> tuple[int | None, str]:
-    """Run it, one line of progress an item; end it after the limit."""
-    end, tail = time.monotonic() + limit_s, ""
+    """Run it, one line of progress an item; end it after the limit, and all that it started."""
+    end, text, tail = time.monotonic() + limit_s, "", ""
     with subprocess.Popen(
-        command, cwd=REPOSITORY, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=REPOSITORY,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            while True:
-                if time.monotonic() > end:
-                    process.terminate()
-                    try:
-                        process.wait(60)
-                    except subprocess.TimeoutExpired:
-                        process.kill()
-                    return None, tail
-                if not selector.select(1.0):
+        try:
+            # Not by lines: pytest names an item when it begins, and ends the line when it ends.
+            while time.monotonic() < end:
+                if not select.select([process.stdout], [], [], 1.0)[0]:
                     continue
-                line = process.stdout.readline().decode("utf-8", "replace")
-                if not line:
-                    break
-                tail = (tail + line)[-500:]
-                found = _LINE.search(line)
-                if found:
-                    print(f"  {found[3]:>3} %  {found[2].lower():<8}{found[1]}", flush=True)
-        return process.wait(), tail
+                data = os.read(process.stdout.fileno(), 65_536)
+                if not data:
+                    return process.wait(60), tail
+                text += data.decode("utf-8", "replace")
+                *lines, text = text.split("\n")
+                for line in lines:
+                    tail = (tail + line + "\n")[-500:]
+                    found = _LINE.search(line)
+                    if found:
+                        print(f"  {found[3]:>3} %  {found[2].lower():<8}{found[1]}", flush=True)
+            return None, tail
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to switch the unit off and end; then insist."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            break
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
-from hil_tests.bench.programs import REPOSITORY, alpr_edge, device_python, program, run
+from hil_tests.bench.programs import alpr_edge, program, run_many
 from hil_tests.bench.verdict import BenchError
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -43,6 +43,7 @@ height = 720
 [exclusion]
 mask_store = "{data}/masks"
 hold_s = {hold_s}
+{exclusion}
 
 [recogniser]
 min_confidence = 0.3
@@ -65,9 +66,8 @@ key = "{etc}/tls/device.key"
 [health]
 every_s = 5.0
 
-# The bench's street lies on no map: no register applies, and the city signs that.
 [site]
-required = false
+{site}
 
 [ledger]
 path = "{data}/ledger"
@@ -91,6 +91,10 @@ accept = "{clock}"
 {more}"""
 
 
+NO_SITE = "required = false"
+"""The bench's street lies on no map: no register applies, and the city signs that."""
+
+
 @dataclass(frozen=True)
 class Places:
     """Where things lie on the unit, and how it reaches the bench."""
@@ -106,6 +110,8 @@ class Places:
     owner: int = 0
     more: str = ""
     mqtt: str = ""
+    exclusion: str = ""
+    site: str = NO_SITE
 
 
 def free_port() -> int:
@@ -128,23 +134,24 @@ class City:
         self.ca = folder / "ca"
         self._number = 0
         folder.mkdir(parents=True, exist_ok=True)
-        self._provision("ca", self.ca)
-        self._provision("broker", self.ca, *(x for host in hosts for x in ("--host", host)))
-        self._provision("device", self.ca, unit)
-        self._provision("app", self.ca, "bench")
-        self.public = {name: self._new_key(name) for name in ("city", "anna", "ben")}
+        self.port = free_port()
+        names = ("city", "anna", "ben")
+        provision, new = "scripts/provision", ("alpr-edge", "keys", "new", "--out")
+        said = run_many(
+            [
+                (provision, "ca", self.ca),
+                (provision, "broker", self.ca, *(x for host in hosts for x in ("--host", host))),
+                (provision, "device", self.ca, unit),
+                (provision, "app", self.ca, "bench"),
+                (
+                    *(provision, "mosquitto", self.ca, "--port", str(self.port)),
+                    *("--address", "127.0.0.1", "--prefix", PREFIX),
+                ),
+                *((*new, folder / f"{name}.key") for name in names),
+            ]
+        )
+        self.public = dict(zip(names, map(_public_key, said[-3:]), strict=True))
         self.persons = self._persons({"anna": "technician", "ben": "supervisor"}, self.public)
-
-    def _provision(self, *arguments: str | Path) -> None:
-        done = run([device_python(), REPOSITORY / "scripts" / "provision", *arguments])
-        done.checked(f"scripts/provision {arguments[0]}")
-
-    def _new_key(self, name: str) -> str:
-        text = alpr_edge("keys", "new", "--out", self.folder / f"{name}.key")
-        found = [word for word in text.split() if word.startswith("ed25519:")]
-        if not found:
-            raise BenchError(f"no public key in {text!r}", code="bench.setup", hint="keys new")
-        return found[0]
 
     def _persons(self, roles: dict[str, str], keys: dict[str, str]) -> Path:
         self._number += 1
@@ -181,8 +188,15 @@ class City:
         sig = file.with_name("device.toml.sig")
         return {"device.toml": text.encode(), "device.toml.sig": sig.read_bytes()}
 
-    def provision(self, places: Places, street: Path, out: Path) -> Path:
-        """A tar file with all that a unit has before it is commissioned."""
+    def premises(self, register: Path) -> bytes:
+        """A register of protected premises, signed."""
+        out = self.folder / "premises.json"
+        out.unlink(missing_ok=True)
+        alpr_edge("premises", "sign", register, "--key", self.folder / "city.key", "--out", out)
+        return out.read_bytes()
+
+    def provision(self, places: Places, videos: Sequence[Path], out: Path) -> Path:
+        """A tar file with all that a unit has before it is commissioned; `videos` to its data."""
         device = self.ca / "devices" / self.unit
         etc: dict[str, bytes] = {
             **self.configure(places),
@@ -197,7 +211,8 @@ class City:
                 _add(tar, folder, None, places.owner)
             for name, data in etc.items():
                 _add(tar, f"{places.etc}/{name}", data, places.owner)
-            _add(tar, f"{places.data}/street.avi", street.read_bytes(), places.owner)
+            for video in videos:
+                _add(tar, f"{places.data}/{video.name}", video.read_bytes(), places.owner)
         return out
 
     # --- masks -------------------------------------------------------------------------------
@@ -229,6 +244,13 @@ class City:
         return out.read_bytes()
 
 
+def _public_key(text: str) -> str:
+    found = [word for word in text.split() if word.startswith("ed25519:")]
+    if not found:
+        raise BenchError(f"no public key in {text!r}", code="bench.setup", hint="keys new")
+    return found[0]
+
+
 def _add(tar: tarfile.TarFile, path: str, data: bytes | None, owner: int) -> None:
     info = tarfile.TarInfo(path.lstrip("/"))
     info.uid = info.gid = owner
@@ -253,7 +275,7 @@ class Broker:
     """
 
     def __init__(self, city: City) -> None:
-        self._city, self.port = city, free_port()
+        self._city, self.port = city, city.port
         self._process: subprocess.Popen[bytes] | None = None
         self._client: paho.Client | None = None
         self._lock = threading.Lock()
@@ -264,10 +286,6 @@ class Broker:
         self.is_receipting = True
         self.repeats = 0
         conf = city.ca / "mosquitto.conf"
-        city._provision(
-            *("mosquitto", city.ca, "--port", str(self.port)),
-            *("--address", "127.0.0.1", "--prefix", PREFIX),
-        )
         if os.geteuid() == 0:
             with conf.open("a") as file:
                 file.write("user root\n")

@@ -19,10 +19,10 @@ import json
 import os
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tarfile
 import time
 import tty
@@ -67,7 +67,17 @@ class MaintenanceProtocol(abc.ABC):
 
     @abc.abstractmethod
     def service(self, action: str) -> None:
-        """`start`, `stop`, `restart` or `kill` the service."""
+        """`start`, `stop`, `restart` or `kill` the service. What it told of itself before goes, so
+        that nobody takes it for news."""
+
+    @abc.abstractmethod
+    def python(self) -> str:
+        """The Python that the unit's alpr-edge runs in."""
+
+    @abc.abstractmethod
+    def gnss(self) -> tuple[str, Any]:
+        """The serial port of a satellite receiver, as the unit names it, and what the bench writes
+        its sentences to: a function of bytes. An empty name: there is no such line."""
 
 
 # --- loopback --------------------------------------------------------------------------------
@@ -79,9 +89,13 @@ class LoopbackUnit(ConsoleExpectMixin, Driver, PowerProtocol, ConsoleProtocol, M
     """No unit but the program: shows that suite and program agree; says nothing about a device.
 
     Power off is SIGKILL. Its files stay, as a unit's disk does.
+
+    Args:
+        stand_in: to try the bench itself: a kind of bad unit (`stand_ins.py`) on the line instead.
     """
 
     folder = attr.ib(validator=attr.validators.instance_of(str))
+    stand_in = attr.ib(default="", validator=attr.validators.instance_of(str))
     txdelay = attr.ib(default=None)
     txchunk = attr.ib(default=1)
 
@@ -91,6 +105,7 @@ class LoopbackUnit(ConsoleExpectMixin, Driver, PowerProtocol, ConsoleProtocol, M
         self._process: subprocess.Popen[bytes] | None = None
         self._is_on = False
         self._master = self._slave = -1
+        self._gnss: list[int] = []
 
     def on_activate(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
@@ -100,8 +115,9 @@ class LoopbackUnit(ConsoleExpectMixin, Driver, PowerProtocol, ConsoleProtocol, M
 
     def on_deactivate(self) -> None:
         self.off()
-        os.close(self._master)
-        os.close(self._slave)
+        for end in (self._master, self._slave, *self._gnss):
+            os.close(end)
+        self._gnss.clear()
 
     # Power
 
@@ -125,6 +141,8 @@ class LoopbackUnit(ConsoleExpectMixin, Driver, PowerProtocol, ConsoleProtocol, M
 
     def _read(self, size: int = 1, timeout: float = 10, max_size: int | None = None) -> bytes:
         if not select.select([self._master], [], [], timeout)[0]:
+            if self._process is not None and self._process.poll() is not None:
+                raise EOFError("the service ended")
             raise pexpect.TIMEOUT("nothing came")
         return os.read(self._master, min(4096, max_size or 4096))
 
@@ -168,6 +186,16 @@ class LoopbackUnit(ConsoleExpectMixin, Driver, PowerProtocol, ConsoleProtocol, M
             archive.extractall("/", filter="tar")
         (self._root / "run").mkdir(exist_ok=True)
 
+    def python(self) -> str:
+        return str(device_python())
+
+    def gnss(self) -> tuple[str, Any]:
+        if not self._gnss:
+            self._gnss += os.openpty()
+            tty.setraw(self._gnss[1])
+            os.set_blocking(self._gnss[0], False)
+        return os.ttyname(self._gnss[1]), lambda data: os.write(self._gnss[0], data)
+
     def service(self, action: str) -> None:
         process = self._process
         if process is not None and action in ("stop", "restart", "kill"):
@@ -178,11 +206,19 @@ class LoopbackUnit(ConsoleExpectMixin, Driver, PowerProtocol, ConsoleProtocol, M
                 process.kill()
                 process.wait(60)
             self._process = process = None
+        if process is None or process.poll() is not None:
+            (self._root / "run" / "status.json").unlink(missing_ok=True)
         if action in ("start", "restart") and (process is None or process.poll() is not None):
             config = self._root / "etc" / "device.toml"
+            script = Path(__file__).with_name("stand_ins.py")
+            command = (
+                [sys.executable, str(script), self.stand_in, os.ttyname(self._slave)]
+                if self.stand_in
+                else [str(device_python()), "-m", "alpr_edge", "run", "--config", str(config)]
+            )
             with (self._root / "service.log").open("ab") as log:
                 self._process = subprocess.Popen(
-                    [device_python(), "-m", "alpr_edge", "run", "--config", config],
+                    command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -268,9 +304,21 @@ class _LinuxUnit(MaintenanceProtocol):
             f"chown alpr-edge: {path}.new && mv {path}.new {path}"
         ).checked(f"writing {path}")
 
+    def python(self) -> str:
+        return "/opt/alpr-edge/bin/python3"
+
+    def gnss(self) -> tuple[str, Any]:
+        return "", None
+
     def service(self, action: str) -> None:
-        verb = "kill --signal=SIGKILL" if action == "kill" else action
-        self.run(f"systemctl {verb} alpr-edge.service", 180).checked(f"systemctl {verb}")
+        forget = f"rm -f {self.places().run}/status.json"
+        steps = {
+            "kill": "systemctl kill --signal=SIGKILL alpr-edge.service",
+            "stop": f"systemctl stop alpr-edge.service && {forget}",
+            "start": f"{forget}; systemctl start alpr-edge.service",
+        }
+        steps["restart"] = f"{steps['stop']}; {steps['start']}"
+        self.run(steps[action], 180).checked(f"{action} of the service")
 
 
 @target_factory.reg_driver
@@ -324,6 +372,14 @@ class AgentMaintenance(_LinuxUnit, Driver):
                             text = base64.b64decode(answer["out"]).decode("utf-8", "replace")
                             return Outcome(int(answer["status"]), text)
         raise verdict.late(f"the end of {command[:60]!r}", timeout_s + 30, repr(buffer[-60:]))
+
+    def gnss(self) -> tuple[str, Any]:
+        mine = "chgrp dialout /dev/hvc0 && chmod 660 /dev/hvc0 && stty -F /dev/hvc0 raw -echo"
+        self.run(mine).checked("the receiver's port")
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(10)
+        line.connect(str(Path(self.socket_path).with_name("gnss.sock")))
+        return "/dev/hvc0", line.sendall
 
     def unpack(self, tar: Path) -> None:
         self.run("tar -C / -xf /dev/vdb && mkdir -p /run/alpr-edge", 180).checked("unpacking")
@@ -430,8 +486,3 @@ class BrokerLink(Driver):
         if self.link is not None:
             self.link.close()
             self.link = None
-
-
-def remove_tree(folder: Path) -> None:
-    """A run's folder, whatever is in it."""
-    shutil.rmtree(folder, ignore_errors=True)

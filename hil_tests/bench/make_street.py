@@ -2,8 +2,9 @@
 
     python hil_tests/bench/make_street.py --seed 7 --seconds 10 --fps 8 --out FOLDER
 
-Writes `street.avi` (the camera's picture), `truth.json` (which plates may be read and which never)
-and `masks.json` (what protects the premises).
+Writes `street.avi` (the camera's picture), `moved.avi` (two seconds of it after somebody turned
+the camera by a twentieth of the picture's width), `truth.json` (which plates may be read and which
+never) and `masks.json` (what protects the premises).
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 from alpr_edge.simulator.street import Street, StreetConfig
 from alpr_edge.simulator.video_file import write_video
@@ -30,6 +34,7 @@ def main() -> None:
     )
     args.out.mkdir(parents=True, exist_ok=True)
     write_video(street, args.out / "street.avi")
+    _write_moved(args.out / "street.avi", args.out / "moved.avi", args.fps)
     summary = street.summary()
     truth = {
         "frame_px": [street.config.width_px, street.config.height_px],
@@ -46,6 +51,21 @@ def main() -> None:
         ]
     }
     (args.out / "masks.json").write_text(json.dumps(masks, indent=1) + "\n")
+
+
+def _write_moved(source: Path, out: Path, fps: float) -> None:
+    reader = cv2.VideoCapture(str(source))
+    size = tuple(int(reader.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
+    try:
+        for _ in range(int(2 * fps)):
+            is_there, image = reader.read()
+            if not is_there:
+                break
+            writer.write(np.roll(image, size[0] // 20, axis=1))
+    finally:
+        writer.release()
+        reader.release()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -37,13 +38,17 @@ class Outcome:
 
 
 def run(
-    argv: Sequence[str | Path], *, timeout_s: float = 120.0, cwd: Path | None = None
+    argv: Sequence[str | Path],
+    *,
+    timeout_s: float = 120.0,
+    cwd: Path | None = None,
+    answers: str = "",
 ) -> Outcome:
-    """Run a program to its end."""
+    """Run a program to its end; `answers` is its standard input."""
     try:
         done = subprocess.run(
             [str(one) for one in argv],
-            stdin=subprocess.DEVNULL,
+            input=answers.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=timeout_s,
@@ -78,6 +83,25 @@ def alpr_edge(*arguments: str | Path, timeout_s: float = 120.0) -> str:
     """
     done = run([device_python(), "-m", "alpr_edge", *arguments], timeout_s=timeout_s)
     return done.checked(f"alpr-edge {' '.join(map(str, arguments[:2]))}")
+
+
+def run_many(commands: Sequence[Sequence[str | Path]], *, timeout_s: float = 300.0) -> list[str]:
+    """What each of these says, run one after the other in one start of Python (`run_many.py`).
+
+    Args:
+        commands: beginning with `alpr-edge` or with a script's path below the repository.
+
+    Raises:
+        BenchError: `bench.command`: one failed.
+    """
+    wanted = [[str(word) for word in one] for one in commands]
+    script = REPOSITORY / "hil_tests" / "bench" / "run_many.py"
+    said = run([device_python(), script], timeout_s=timeout_s, answers=json.dumps(wanted))
+    last = said.checked("run_many.py").strip().splitlines()[-1:]
+    done = [Outcome(*one) for one in json.loads(last[0] if last else "[]")]
+    for outcome, command in zip(done, wanted, strict=False):
+        outcome.checked(" ".join(command[:3]))
+    return [outcome.text for outcome in done]
 
 
 def program(name: str, package: str) -> str:

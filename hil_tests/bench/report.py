@@ -32,16 +32,18 @@ WORDS = {"passed": "pass", "failed": "FAIL", "not_applicable": "not applicable"}
 def judge(results: dict[str, Any]) -> dict[str, Any]:
     """The results with their verdict: accepted, if something was tested and nothing failed.
 
-    What was skipped without being declared not applicable is not accepted: nobody looked.
+    What was skipped without being declared not applicable is not accepted: nobody looked. A part of
+    the suite (`is_part`) accepts nobody: `passed in part`.
     """
     counts: dict[str, int] = {}
     for item in results["items"]:
         counts[item["outcome"]] = counts.get(item["outcome"], 0) + 1
     bad = counts.get("failed", 0) + counts.get("skipped", 0)
+    good = "passed in part" if results.get("is_part") else "accepted"
     accepted = counts.get("passed", 0) > 0 and not bad
     return {
         **{k: v for k, v in results.items() if k != "folder"},
-        "verdict": "accepted" if accepted else "refused",
+        "verdict": good if accepted else "refused",
         "counts": counts,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -139,8 +141,47 @@ def write(results: dict[str, Any], folder: Path, key: Ed25519PrivateKey) -> dict
 def page(judged: dict[str, Any], signer: str = "") -> str:
     """The whole report as one HTML file. Everything from the unit is escaped."""
     facts = judged["facts"]
+    colour = COLOURS["failed" if judged["verdict"] == "refused" else "passed"]
+    counts = ", ".join(f"{n} {WORDS.get(k, k)}" for k, n in sorted(judged["counts"].items()))
+    plots = "".join(plot(name, points) for name, points in judged["series"].items())
+    pictures = "".join(
+        f'<figure><img alt="{_text(name)}" src="data:image/jpeg;base64,{_text(data)}">'
+        f"<figcaption>{_text(name)}</figcaption></figure>"
+        for name, data in judged.get("pictures", {}).items()
+    )
+    parts = [
+        ("Items", _items(judged["items"])),
+        ("Speed on this unit", _speed(facts.get("speed") or {})),
+        ("Plots", plots),
+        ("Pictures", pictures),
+        ("Versions and digests", _table(facts, IDENTITY)),
+        ("Other facts", _table(facts, None)),
+    ]
+    shown = "".join(f"<h2>{name}</h2>{body}" for name, body in parts if body)
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{_text(facts.get("unit", "?"))}</title>
+<style>body{{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
+table{{border-collapse:collapse;width:100%}}td,th{{padding:.3rem .6rem;border-bottom:1px solid #ddd;
+text-align:left;vertical-align:top;overflow-wrap:anywhere}}
+pre{{white-space:pre-wrap;margin:.3rem 0;color:#555}}figure{{margin:1rem 0}}img{{max-width:100%}}
+td:first-child{{min-width:9rem}}figcaption{{color:#555}}
+@media print{{h2{{break-after:avoid}}tr,figure{{break-inside:avoid}}}}</style>
+<h1>Unit {_text(facts.get("unit", "?"))}:
+<span style="color:{colour}">{judged["verdict"]}</span></h1>
+<p>{_text(counts)}. Made {_text(judged["made_at"])} on {_text(facts.get("kind", "?"))}
+({_text(facts.get("environment", "?"))}). Signed by {_text(signer[:16])} in report.json.</p>
+{shown}
+</html>
+"""
+
+
+IDENTITY = ("software", "commit", "machine", "image", "about", "digests", "versions", "ledger_key")
+"""Facts that name what was tested."""
+
+
+def _items(items: Iterable[dict[str, Any]]) -> str:
     rows, station = [], None
-    for item in judged["items"]:
+    for item in items:
         if item["station"] != station:
             station = item["station"]
             rows.append(f'<tr><th colspan="3">{_text(station)}</th></tr>')
@@ -153,27 +194,41 @@ def page(judged: dict[str, Any], signer: str = "") -> str:
             f"<td>{_text(item['what'] or item['test'])}{why}</td>"
             f"<td>{item['seconds']:.1f} s {_text(measured)}</td></tr>"
         )
-    shown = "".join(
-        f"<tr><td>{_text(name)}</td><td>{_text(_flat(value))}</td></tr>"
-        for name, value in sorted(facts.items())
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _speed(speed: dict[str, Any]) -> str:
+    """Stage times as a table, then what is one number each."""
+    if not speed:
+        return ""
+    rows = "".join(
+        f"<tr><td>{_text(name)}</td><td>{_text(p50)} ms</td><td>{_text(p95)} ms</td></tr>"
+        for name, (p50, p95) in speed.get("stages_ms", {}).items()
     )
-    plots = "".join(plot(name, points) for name, points in judged["series"].items())
-    colour = COLOURS["passed" if judged["verdict"] == "accepted" else "failed"]
-    counts = ", ".join(f"{n} {WORDS.get(k, k)}" for k, n in sorted(judged["counts"].items()))
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{_text(facts.get("unit", "?"))}</title>
-<style>body{{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
-table{{border-collapse:collapse;width:100%}}td,th{{padding:.3rem .6rem;border-bottom:1px solid #ddd;
-text-align:left;vertical-align:top}}pre{{white-space:pre-wrap;margin:.3rem 0;color:#555}}</style>
-<h1>Unit {_text(facts.get("unit", "?"))}:
-<span style="color:{colour}">{judged["verdict"]}</span></h1>
-<p>{_text(counts)}. Made {_text(judged["made_at"])} on {_text(facts.get("kind", "?"))}
-({_text(facts.get("environment", "?"))}). Signed by {_text(signer[:16])} in report.json.</p>
-<h2>Items</h2><table>{"".join(rows)}</table>
-<h2>Facts and measured</h2><table>{shown}</table>
-{"<h2>Plots</h2>" + plots if plots else ""}
-</html>
-"""
+    return (
+        f"<table><tr><th>stage</th><th>median</th><th>95 %</th></tr>{rows}</table>"
+        f"{_table({k: v for k, v in speed.items() if k != 'stages_ms'}, None)}"
+    )
+
+
+def _table(facts: dict[str, Any], names: Sequence[str] | None) -> str:
+    """Facts by name; `None`: all that have no place of their own."""
+    chosen = (
+        sorted(set(facts) - {*IDENTITY, "speed"})
+        if names is None
+        else [name for name in names if name in facts]
+    )
+    rows = []
+    for name in chosen:
+        value = facts[name]
+        if isinstance(value, dict):
+            rows += [
+                f"<tr><td>{_text(name)}: {_text(k)}</td><td>{_text(_flat(v))}</td></tr>"
+                for k, v in value.items()
+            ]
+        else:
+            rows.append(f"<tr><td>{_text(name)}</td><td>{_text(_flat(value))}</td></tr>")
+    return f"<table>{''.join(rows)}</table>" if rows else ""
 
 
 def plot(name: str, points: Sequence[Sequence[float]]) -> str:
@@ -186,12 +241,17 @@ def plot(name: str, points: Sequence[Sequence[float]]) -> str:
         f"{40 + 540 * (x - min(xs)) / wide:.1f},{140 - 120 * (y - min(ys)) / high:.1f}"
         for x, y in zip(xs, ys, strict=True)
     )
+    label = 'font-size="11" fill="#555"'
     return (
         f"<figure><figcaption>{_text(name)}: {min(ys):g} to {max(ys):g} "
         f"in {wide:.0f} s</figcaption>"
-        f'<svg viewBox="0 0 600 160" width="600" role="img"><rect x="40" y="20" width="540" '
+        f'<svg viewBox="0 0 600 165" width="600" role="img"><rect x="40" y="20" width="540" '
         f'height="120" fill="none" stroke="#ddd"/><polyline points="{line}" fill="none" '
-        f'stroke="#2563eb" stroke-width="2"/></svg></figure>'
+        f'stroke="#2563eb" stroke-width="2"/>'
+        f'<text x="36" y="24" text-anchor="end" {label}>{max(ys):g}</text>'
+        f'<text x="36" y="144" text-anchor="end" {label}>{min(ys):g}</text>'
+        f'<text x="40" y="156" {label}>{min(xs):.0f} s</text>'
+        f'<text x="580" y="156" text-anchor="end" {label}>{max(xs):.0f} s</text></svg></figure>'
     )
 
 

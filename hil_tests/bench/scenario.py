@@ -1,7 +1,8 @@
 """Record and replay: what a scenario gave, compared with what was reviewed.
 
-A scenario is a folder: `scenario.json` (street, lines typed on the console, link faults) and
-`reference.json`, written by `--update-references` and then reviewed like any other change.
+A scenario is a folder: `scenario.json` (street, lines typed on the console, link faults, a route
+for the satellite receiver), `premises.geojson` that the route passes, and `reference.json`,
+written by `--update-references` and then reviewed like any other change.
 
 Compared are reads, leaks, the kinds of the ledger's entries, and which reasons kept vehicles back;
 not times and counts, which a slower unit has otherwise.
@@ -58,7 +59,10 @@ def outcome(
     readable = {fold(one) for one in truth["readable"]}
     kinds, kept_back = set(), set()
     for body in entries:
-        kinds.add(str(body.get("kind")))
+        # A look at the masks in the very moment of a commit finds them unsettled, stops for that
+        # frame and is told: it depends on the moment, and not on the scenario.
+        if (body.get("kind"), body.get("what")) != ("storage_fault", "masks"):
+            kinds.add(str(body.get("kind")))
         if body.get("kind") == "hour":
             kept_back |= {str(k) for k, v in (body.get("suppressed_at_most") or {}).items() if v}
     return {
@@ -70,13 +74,26 @@ def outcome(
 
 
 def compare(folder: Path, found: dict[str, Any]) -> str:
-    """The difference from the reviewed reference, as lines; empty: none."""
+    """The difference from the reviewed reference, as lines; empty: none.
+
+    Args:
+        found: the whole, or a part: what it does not name is as in the reference.
+    """
     file = folder / "reference.json"
     before = file.read_text().splitlines() if file.exists() else []
-    after = json.dumps(found, indent=1).splitlines()
+    after = _text({**_reference(folder), **found}).splitlines()
     return "\n".join(difflib.unified_diff(before, after, "reference", "found", lineterm=""))
 
 
 def update(folder: Path, found: dict[str, Any]) -> None:
-    """Write the reference anew."""
-    (folder / "reference.json").write_text(json.dumps(found, indent=1) + "\n")
+    """Write the reference anew, the parts that were found."""
+    (folder / "reference.json").write_text(_text({**_reference(folder), **found}) + "\n")
+
+
+def _reference(folder: Path) -> dict[str, Any]:
+    file = folder / "reference.json"
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def _text(reference: dict[str, Any]) -> str:
+    return json.dumps(reference, indent=1)

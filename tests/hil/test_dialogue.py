@@ -106,6 +106,23 @@ def test_any_bytes_end_in_an_answer_or_a_verdict(said: list[bytes], dies: bool) 
             assert act() is not NOTHING
 
 
+def test_who_sits_here_stays_and_recovery_codes_spare_the_wait(tmp_path: Path) -> None:
+    talk = Dialogue(SessionWire(tmp_path / "console"), timeout_s=30)
+    sam = Person("sam", "correct horse battery")
+    talk.make_first_user(sam)
+    assert len(sam.recovery) == 8
+    before = talk.transcript.count("login: ")
+    talk.be(sam)
+    assert talk.transcript.count("login: ") == before
+    # More logins than codes of this half minute: each counts, none waits.
+    for _ in range(4):
+        talk.log_in(sam)
+    assert 2 <= len(sam.recovery) < 8
+    talk.fresh_login()
+    talk.be(sam)
+    assert "sam" in str(talk.document("show login"))
+
+
 def test_a_code_is_used_once() -> None:
     # Source of the value: RFC 6238, appendix B, 59 s, SHA-1, its last six digits.
     secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"

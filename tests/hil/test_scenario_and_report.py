@@ -60,6 +60,18 @@ def test_a_reference_is_compared_and_written_anew(tmp_path: Path) -> None:
     scenario.update(tmp_path, found)
     assert scenario.compare(tmp_path, found) == ""
     assert '-  "PM52802"' in scenario.compare(tmp_path, {**found, "read": []})
+    # A part is compared by itself, and joins the rest.
+    assert scenario.compare(tmp_path, {"leaked": 0}) == ""
+    scenario.update(tmp_path, {"place": ["reads"]})
+    assert scenario.compare(tmp_path, {**found, "place": ["reads"]}) == ""
+    assert '-  "reads"' in scenario.compare(tmp_path, {"place": []})
+
+
+def test_masks_seen_in_the_moment_of_a_commit_are_no_difference() -> None:
+    found = scenario.outcome([], TRUTH, [{"kind": "storage_fault", "what": "masks"}])
+    assert found["ledger"] == []
+    found = scenario.outcome([], TRUTH, [{"kind": "storage_fault", "what": "outbox"}])
+    assert found["ledger"] == ["storage_fault"]
 
 
 @given(st.text(alphabet="AB01", max_size=6), st.text(alphabet="AB01", max_size=6))
@@ -83,6 +95,27 @@ def test_only_what_was_tested_and_passed_is_accepted() -> None:
     assert report.judge(results(items=[{**ITEM, "outcome": "not_applicable"}]))["verdict"] == (
         "refused"
     )
+
+
+def test_a_part_of_the_suite_accepts_nobody() -> None:
+    assert report.judge(results(is_part=True))["verdict"] == "passed in part"
+    failed = [{**ITEM, "outcome": "failed"}]
+    assert report.judge(results(is_part=True, items=failed))["verdict"] == "refused"
+
+
+def test_the_page_shows_speed_pictures_versions_and_plots() -> None:
+    speed = {"stages_ms": {"detect": [24.1, 30.5]}, "frames_per_s": 17.5, "peak_mib": 150}
+    facts = {"unit": "cam-1", "speed": speed, "versions": {"numpy": "2.4"}, "boot_s": 3.1}
+    judged = report.judge(results(facts=facts, pictures={"a still": "/9j/4AAQ"}))
+    page = report.page(judged)
+    for text in (
+        "<td>detect</td><td>24.1 ms</td><td>30.5 ms</td>", "<td>frames_per_s</td><td>17.5</td>",
+        "versions: numpy", 'src="data:image/jpeg;base64,/9j/4AAQ"', "a still", "<polyline",
+        "boot_s",
+    ):  # fmt: skip
+        assert text in page
+    evil = report.judge(results(pictures={'"><script>': '"><script>'}))
+    assert "<script>" not in report.page(evil)
 
 
 def test_the_report_is_signed_whole_and_shows_what_a_unit_says_as_text(tmp_path: Path) -> None:

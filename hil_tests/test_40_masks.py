@@ -14,7 +14,7 @@ def editing(unit: Any) -> Any:
     """anna in configure mode, with the masks in force as her candidate."""
     unit.transition("commissioned")
     talk = unit.alpr.dialogue
-    talk.log_in(unit.people["anna"])
+    talk.be(unit.people["anna"])
     talk.command("configure")
     talk.command("discard")
     return talk
@@ -26,15 +26,18 @@ def number_of(talk: Any) -> tuple[int, bool]:
     return int(found["number"]), bool(found.get("confirm_before"))
 
 
+@pytest.mark.quick
 def test_one_person_widens_at_once(unit: Any, editing: Any) -> None:
     """A wider mask is in force on one signature."""
     before, _ = number_of(editing)
-    editing.command("widen mask premises-1 0.005")
+    editing.command("add mask sky rectangle 0.01,0.02 0.05,0.05")
+    editing.command("widen mask sky 0.005")
     said = unit.commit("wider")
     assert "in force, it alone" in said, said
     assert number_of(editing) == (before + 1, False)
 
 
+@pytest.mark.quick
 def test_one_person_cannot_narrow(unit: Any, editing: Any) -> None:
     """Without a second person nothing changes, however it is typed."""
     before = number_of(editing)
