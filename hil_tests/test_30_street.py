@@ -38,6 +38,10 @@ def test_street_is_read_and_nothing_of_the_premises(
     def read() -> set[str]:
         return {scenarios.fold(one) for one in broker.plates} & readable
 
+    # From the scenario's first frame on: what comes round again is judged by what the gate
+    # remembers of the pass before.
+    running.maintenance.service("restart")
+    running.wait_for("reading", running.reads_now, 60)
     talk = running.alpr.dialogue
     talk.be(running.people["anna"])
     serial = {line: talk.command(line) for line in scenario["serial"]}
@@ -53,16 +57,13 @@ def test_street_is_read_and_nothing_of_the_premises(
         lambda: len(read()) >= enough,
         120,
     )
-    config = running.config
-    shown = running.maintenance.run(
-        f"alpr-edge ledger show --config {config}", 60 * running.patience
-    )
-    entries = [
-        json.loads(line)["body"]
-        for line in shown.checked("ledger show").splitlines()
-        if line.startswith("{")
-    ]
-    found = scenarios.outcome(broker.plates, truth, entries)
+    found = _found(running, truth)
+    # What the ledger still has to be told comes within moments.
+    end = time.monotonic() + 30 * running.patience
+    while request.config.getoption("replay") and time.monotonic() < end:
+        if not scenarios.compare(scenario["folder"], found):
+            break
+        found = _found(running, truth)
     facts.note(street={"read": found["read"], "of": sorted(readable), "leaked": found["leaked"]})
     request.node.user_properties += [("seconds_to_reads", round(took, 1))]
     assert scenarios.leaks(broker.plates, truth) == []
@@ -147,6 +148,14 @@ def test_a_vehicle_that_passes_premises(
         running.reconfigure(site=NO_SITE)
     reviewed({"place": phases})
     running.wait_for("reading", running.reads_now, 60)
+
+
+def _found(unit: Any, truth: dict[str, Any]) -> dict[str, Any]:
+    """What is compared with the reference, as it stands now."""
+    command = f"alpr-edge ledger show --config {unit.config}"
+    shown = unit.maintenance.run(command, 60 * unit.patience).checked("ledger show")
+    entries = [json.loads(one)["body"] for one in shown.splitlines() if one.startswith("{")]
+    return scenarios.outcome(unit.broker.plates, truth, entries)
 
 
 def _outage(unit: Any, begin: Callable[[], Any], end: Callable[[], Any]) -> float:

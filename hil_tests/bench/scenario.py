@@ -4,8 +4,9 @@ A scenario is a folder: `scenario.json` (street, lines typed on the console, lin
 for the satellite receiver), `premises.geojson` that the route passes, and `reference.json`,
 written by `--update-references` and then reviewed like any other change.
 
-Compared are reads, leaks, the kinds of the ledger's entries, and which reasons kept vehicles back;
-not times and counts, which a slower unit has otherwise.
+Compared are reads, leaks, the protected vehicles of which nothing came, the kinds of the ledger's
+entries, and where the route stopped reading; not times and counts, which a slower unit has
+otherwise. Reasons of suppression are not: the unit tells them by the hour and never below eight.
 """
 
 from __future__ import annotations
@@ -57,20 +58,28 @@ def outcome(
 ) -> dict[str, Any]:
     """What is compared with the reference."""
     readable = {fold(one) for one in truth["readable"]}
-    kinds, kept_back = set(), set()
+    kinds = set()
     for body in entries:
-        # A look at the masks in the very moment of a commit finds them unsettled, stops for that
-        # frame and is told: it depends on the moment, and not on the scenario.
-        if (body.get("kind"), body.get("what")) != ("storage_fault", "masks"):
-            kinds.add(str(body.get("kind")))
-        if body.get("kind") == "hour":
-            kept_back |= {str(k) for k, v in (body.get("suppressed_at_most") or {}).items() if v}
+        # Not of the scenario but of the moment: the full hour; alarms, which count how often within
+        # a time; and a look at the masks in the very moment of a commit, which finds them
+        # unsettled and stops for that frame.
+        kind = str(body.get("kind"))
+        if kind not in ("hour", "trigger") and (kind, body.get("what")) != (
+            "storage_fault",
+            "masks",
+        ):
+            kinds.add(kind)
+    leaked = set(leaks(plates, truth))
     return {
         "read": sorted({fold(one) for one in plates} & readable),
-        "leaked": len(leaks(plates, truth)),
+        "leaked": len(leaked),
         "ledger": sorted(kinds),
-        "kept_back": sorted(kept_back),
+        "kept_back": [one for one in truth["protected"] if not leaks(plates, _only(truth, one))],
     }
+
+
+def _only(truth: dict[str, Any], plate: str) -> dict[str, Any]:
+    return {**truth, "protected": [plate]}
 
 
 def compare(folder: Path, found: dict[str, Any]) -> str:

@@ -128,7 +128,7 @@ def test_a_reference_is_replayed_and_updated_after_showing_the_difference(
 ) -> None:
     (tmp_path / "scenario.json").write_text("{}")
     reference = tmp_path / "reference.json"
-    reference.write_text('{"read": ["A"], "ledger": ["boot"]}')
+    reference.write_text(json.dumps({"read": ["A"], "ledger": ["boot"]}, indent=1))
     command = (*OWN, "hil_tests/own/test_reviewed.py", "--scenario", tmp_path)
     differs = bench(python, *command, "--replay")
     assert differs.returncode == 1
