@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from alpr_edge.config.polygon import shape_problems
-from alpr_edge.exclusion.compare import compare, union
+from alpr_edge.exclusion.compare import MAX_CORNERS, compare, union
 from alpr_edge.exclusion.zones import rasterise
 from alpr_edge.zone_set import GateLine, Ring, Taints, ZonePolygon, ZoneSet
 
@@ -316,3 +316,14 @@ def test_the_pixels_are_counted_and_named_in_both_directions() -> None:
     assert f"{core} pixels of the core mask become visible" in less.narrowings
     assert f"{band} pixels no longer taint" in less.narrowings
     assert more.narrowings == ()
+
+
+@pytest.mark.parametrize("too_many", [0, 1])
+def test_so_many_corners_are_compared_together_and_no_more(too_many: int) -> None:
+    """Two halves that cover the whole; each corner beyond the limit makes the answer a no."""
+    old = zones(box(0.2, 0.2, 0.5, 0.6))
+    # Rings are closed: five corners each of three boxes.
+    more = MAX_CORNERS - 15 + too_many
+    down_the_left = tuple((0.2, 0.6 - 0.4 * n / (more + 1)) for n in range(1, more + 1))
+    halves = zones((*box(0.2, 0.2, 0.4, 0.6), *down_the_left), box(0.4, 0.2, 0.5, 0.6))
+    assert covers(old, halves) is not bool(too_many)

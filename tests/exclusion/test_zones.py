@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -248,3 +250,127 @@ def test_a_small_plate_in_the_free_is_far_and_no_number_is_not():
     plate = np.array([[20, 20], [60, 20], [60, 40], [20, 40]], np.float32)
     assert is_far(made, (plate, plate + 5))
     assert not is_far(made, (plate, plate * np.nan))
+
+
+# --- what mutation testing asked for ----------------------------------------------------------
+
+
+def test_the_rasters_cannot_be_written_to() -> None:
+    made = pixels(ZoneSet((ZonePolygon("a", BOX),)))
+    for raster in (made.core, made.band, made.away):
+        with pytest.raises(ValueError, match="read-only"):
+            raster[0, 0] = 0
+
+
+def test_a_frame_of_one_pixel_has_zones() -> None:
+    assert pixels(ZoneSet((ZonePolygon("a", BOX),)), (1, 1)).core.all()
+
+
+def test_the_last_pixels_of_a_frame_touch_like_all_others() -> None:
+    """A quad in the last row and column, on the edge, and beyond it."""
+    made = zones([(0.95, 0.95), (1, 0.95), (1, 1), (0.95, 1)])
+    width, height = SIZE
+    for x, y in ((width - 0.6, height - 0.6), (width, height), (width + 9, height + 9)):
+        quad = np.array([[x, y], [x + 0.5, y], [x + 0.5, y + 0.5], [x, y + 0.5]], np.float32)
+        assert touches(made.core, quad)
+        assert touches(made.core, np.repeat(quad[:1], 4, axis=0)), "a point"
+    corner = zones([(0, 0), (0.02, 0), (0.02, 0.02), (0, 0.02)])
+    assert touches(corner.core, np.full((4, 2), -7.0, np.float32))
+
+
+@pytest.mark.parametrize("far", [30_000.0, -30_000.0])
+def test_coordinates_that_are_nonsense_touch_everything(far: float) -> None:
+    made = zones([(0, 0), (0.1, 0), (0, 0.1)])
+    quad = np.array([[40, 20], [41, 20], [41, 21], [40, 21]], np.float32)
+    assert not touches(made.core, quad)
+    quad[0, 0] = far
+    assert touches(made.core, quad)
+
+
+def test_a_line_that_is_crossed_at_its_very_end_is_crossed() -> None:
+    """Of two parts; each counts, and either end with it."""
+    points = ((0.2, 0.5), (0.5, 0.5), (0.8, 0.5))
+    gate = GateLine("g", points, Taints.LEFT_TO_RIGHT)
+    line = pixels(ZoneSet(gates=(gate,))).one_way[0]
+    for x in (22, 35, 55, 75):
+        up = np.array([[x, 30], [x + 1, 30], [x + 1, 31], [x, 31]], np.float32)
+        down = up + np.array([0, 40], np.float32)
+        assert crosses(line, up, down)
+        assert not crosses(line, down, up)
+    for x in (5, 90):
+        up = np.array([[x, 30], [x + 1, 30], [x + 1, 31], [x, 31]], np.float32)
+        assert not crosses(line, up, up + np.array([0, 40], np.float32))
+
+
+def test_a_leaning_line_is_crossed_where_it_is() -> None:
+    gate = GateLine("g", ((0.2, 0.2), (0.8, 0.8)), Taints.BOTH)
+    lines = ZoneSet(gates=(replace(gate, taints=Taints.LEFT_TO_RIGHT),))
+    line = pixels(lines).one_way[0]
+    # Seen from its start the upper right is on the left.
+    left = np.array([[60, 40], [62, 40], [62, 41], [60, 41]], np.float32)
+    right = np.array([[40, 60], [42, 60], [42, 61], [40, 61]], np.float32)
+    assert crosses(line, left, right)
+    assert not crosses(line, right, left)
+    assert not crosses(line, left, left + 3)
+    assert not crosses(line, right, right + 3)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("end", [0, 1])
+def test_what_is_partly_beyond_the_frame_is_never_far(axis: int, end: int) -> None:
+    """The glance looks up a pixel; beyond the edge it would be another one's."""
+    made = make_zones(
+        [[(0.45, 0.45), (0.55, 0.45), (0.5, 0.55)]], size_px=(900, 900), band_px=3, digest="d"
+    )
+    quad = np.array([[300, 100], [340, 100], [340, 120], [300, 120]], np.float32)
+    assert is_far(made, (quad,))
+    quad[:, axis] += (900 - quad[:, axis].max()) if end else -quad[:, axis].min()
+    at_edge = is_far(made, (quad,))
+    assert at_edge is (end == 0), "0 lies in the frame, its width does not"
+    quad[0, axis] += 1 if end else -1
+    assert not is_far(made, (quad,))
+
+
+def square(x: float, y: float, width: float, height: float) -> np.ndarray:
+    w, h = width / 2, height / 2
+    return np.array([[x - w, y - h], [x + w, y - h], [x + w, y + h], [x - w, y + h]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((100, 50), (116, 58)),
+        ((4, 4), (6, 6)),
+        ((6, 2), (8.6833, 2.8944)),
+        ((0.2, 0.2), (2.2, 2.2)),
+        ((0, 0), (0, 0)),
+    ],
+)
+def test_a_quad_grows_by_its_share_or_by_a_pixel(
+    before: tuple[float, float], after: tuple[float, float]
+) -> None:
+    grown = grow(square(300, 200, *before))
+    np.testing.assert_allclose(grown, square(300, 200, *after), atol=1e-3)
+
+
+def test_what_grows_into_a_zone_is_not_far_wherever_in_the_frame_it_is() -> None:
+    """A long hull that touches a zone with its end only; the zone is nowhere else."""
+    for x, y in ((600, 700), (300, 800), (250, 250)):
+        end = [((x + 226) / 1000, (y - 5) / 1000), ((x + 236) / 1000, (y - 5) / 1000)]
+        polygon = [*end, ((x + 236) / 1000, (y + 5) / 1000), ((x + 226) / 1000, (y + 5) / 1000)]
+        made = make_zones([polygon], size_px=(1000, 1000), band_px=0, digest="d")
+        for quad in (square(x, y, 400, 20), square(x + 208, y, 40, 20)):
+            assert touches(made.band, grow(quad))
+            assert not is_far(made, (quad,))
+        assert is_far(made, (square(x - 100, y, 40, 20),))
+
+
+@pytest.mark.parametrize(("margin_px", "band_px"), [(0, 0), (3, 4), (1, 0), (0, 1)])
+def test_rounding_is_outwards_by_a_pixel_and_widths_are_exact(margin_px: int, band_px: int) -> None:
+    """A box from 20 to 80 touches pixels 20 to 80; one more is taken before and after it."""
+    made = make_zones([BOX], size_px=(100, 100), band_px=band_px, margin_px=margin_px, digest="d")
+    for line in (made.core[50], made.core[:, 50]):
+        assert np.flatnonzero(line)[[0, -1]].tolist() == [19 - margin_px, 81 + margin_px]
+    wide = margin_px + band_px
+    for line in (made.band[50], made.band[:, 50]):
+        assert np.flatnonzero(line)[[0, -1]].tolist() == [19 - wide, 81 + wide]
