@@ -327,3 +327,13 @@ def test_so_many_corners_are_compared_together_and_no_more(too_many: int) -> Non
     down_the_left = tuple((0.2, 0.6 - 0.4 * n / (more + 1)) for n in range(1, more + 1))
     halves = zones((*box(0.2, 0.2, 0.4, 0.6), *down_the_left), box(0.4, 0.2, 0.5, 0.6))
     assert covers(old, halves) is not bool(too_many)
+
+
+def test_a_union_numbers_names_that_are_given_twice_and_keeps_them_short() -> None:
+    rings = [box(0.1 * n, 0.1, 0.1 * n + 0.05, 0.2) for n in range(1, 5)]
+    for name, expected in (
+        ("m", ["m", "m (2)", "m (3)", "m (4)"]),
+        ("x" * 64, ["x" * 64, *("x" * 60 + f" ({n})" for n in (2, 3, 4))]),
+    ):
+        joined = union([ZoneSet((ZonePolygon(name, ring),)) for ring in rings])
+        assert [mask.name for mask in joined.masks] == expected

@@ -368,9 +368,39 @@ def test_what_grows_into_a_zone_is_not_far_wherever_in_the_frame_it_is() -> None
 @pytest.mark.parametrize(("margin_px", "band_px"), [(0, 0), (3, 4), (1, 0), (0, 1)])
 def test_rounding_is_outwards_by_a_pixel_and_widths_are_exact(margin_px: int, band_px: int) -> None:
     """A box from 20 to 80 touches pixels 20 to 80; one more is taken before and after it."""
-    made = make_zones([BOX], size_px=(100, 100), band_px=band_px, margin_px=margin_px, digest="d")
-    for line in (made.core[50], made.core[:, 50]):
-        assert np.flatnonzero(line)[[0, -1]].tolist() == [19 - margin_px, 81 + margin_px]
-    wide = margin_px + band_px
-    for line in (made.band[50], made.band[:, 50]):
-        assert np.flatnonzero(line)[[0, -1]].tolist() == [19 - wide, 81 + wide]
+    made = make_zones([BOX], size_px=(100, 50), band_px=band_px, margin_px=margin_px, digest="d")
+    for raster, wide in ((made.core, margin_px), (made.band, margin_px + band_px)):
+        across, down = np.flatnonzero(raster[25]), np.flatnonzero(raster[:, 50])
+        assert across[[0, -1]].tolist() == [19 - wide, 81 + wide]
+        assert down[[0, -1]].tolist() == [9 - wide, 41 + wide]
+
+
+def test_the_first_pixel_alone_can_be_touched() -> None:
+    raster = np.zeros((20, 30), np.uint8)
+    raster[0, 0] = 255
+    assert touches(raster, square(1, 1, 1, 1))
+    assert not touches(raster, square(20, 10, 1, 1))
+
+
+def test_the_hull_of_two_places_counts_and_not_the_order_of_their_corners() -> None:
+    """Beside the diagonals from one quad to the other, at the upper edge between them."""
+    raster = np.zeros((20, 60), np.uint8)
+    raster[1, 28] = 255
+    assert touches(raster, np.concatenate([square(8, 6, 10, 10), square(48, 6, 10, 10)]))
+
+
+def test_who_stops_on_a_line_has_not_left_it_the_free_way() -> None:
+    gate = GateLine("g", ((0.0, 0.5), (1.0, 0.5)), Taints.LEFT_TO_RIGHT)
+    line = pixels(ZoneSet(gates=(gate,))).one_way[0]
+    onto = UP + np.array([0, 20], np.float32)
+    assert not crosses(line, DOWN, UP)
+    assert crosses(line, DOWN, onto)
+
+
+def test_a_bent_line_is_crossed_along_its_parts_and_not_from_end_to_end() -> None:
+    points = ((0.2, 0.5), (0.5, 0.5), (0.8, 0.2))
+    gate = GateLine("g", points, Taints.LEFT_TO_RIGHT)
+    line = pixels(ZoneSet(gates=(gate,))).one_way[0]
+    # At x = 70 its second part lies at y = 30, and the straight way between its ends at 25.
+    assert crosses(line, square(70, 28, 0.5, 0.5), square(70, 33, 0.5, 0.5))
+    assert not crosses(line, square(70, 22, 0.5, 0.5), square(70, 28, 0.5, 0.5))
