@@ -152,6 +152,8 @@ def _push(args: argparse.Namespace) -> int:
             _tell,
         )
     print("taken: " + ", ".join(f"{key} {value}" for key, value in dict(done or {}).items()))
+    if dict(done or {}).get("pending"):
+        print("old and new masks protect together until `confirm`, on the console or in the studio")
     return 0
 
 

@@ -299,7 +299,7 @@ function listPoints() {
       const td = make("td");
       td.append(input);
       if (place) {
-        const button = make("button", "Set", { type: "button", "aria-label": `Set point ${point.name} ${place === pickInPicture ? "in the picture" : "on the map"}` });
+        const button = make("button", "⌖", { type: "button", title: "Set", "aria-label": `Set point ${point.name} ${place === pickInPicture ? "in the picture" : "on the map"}` });
         button.addEventListener("click", () => place(index));
         td.append(button);
       }
@@ -470,6 +470,14 @@ $("check-place").addEventListener("click", () => doing($("check-place"), async (
 
 // --- self-test ---
 
+const TESTED = { at: "tested at", finding: "what is wrong", read: "read beside the masks", painted: "drawn beside the masks", hidden: "drawn behind the masks", note: "note" };
+const FINDINGS = {
+  a_masked_pixel_shows: "a pixel behind a mask is not black: do not leave the unit so, tell the maker",
+  read_behind_the_mask: "a plate behind a mask was read: do not leave the unit so, tell the maker",
+  passed_on_the_band: "a plate on the band was not suppressed: do not leave the unit so, tell the maker",
+  not_read_beside_the_mask: "too few plates beside the masks were read: look at light, focus and the lens, then run it again",
+};
+
 $("run-test").addEventListener("click", () => doing($("run-test"), async () => {
   const before = JSON.stringify(await ask("self_test"));
   await ask("run_self_test");
@@ -481,10 +489,15 @@ $("run-test").addEventListener("click", () => doing($("run-test"), async () => {
     await new Promise((done) => setTimeout(done, 1000));
   }
   const table = make("table");
-  for (const [key, value] of Object.entries(found)) { const row = make("tr"); row.append(make("th", key, { scope: "row" }), make("td", value === null ? "–" : String(value))); table.append(row); }
+  for (const [key, value] of Object.entries(found)) {
+    if (key === "state" || value === null || value === "") continue;
+    const row = make("tr");
+    row.append(make("th", TESTED[key] || key, { scope: "row" }), make("td", FINDINGS[value] || String(value).replace(/(T\d\d:\d\d:\d\d)\.\d+/, "$1")));
+    table.append(row);
+  }
   const box = $("tested");
   box.className = found.state === "passed" ? "wider" : "narrower";
-  fill(box, [make("strong", found.state === "passed" ? "Passed" : `Not passed: ${found.state}`), table]);
+  fill(box, [make("strong", found.state === "passed" ? "Passed" : `Not passed: ${found.state}`), ...(found.state === "passed" && !found.note ? [make("p", "Behind the masks nothing was seen, beside them it could see.")] : []), table]);
   await picture();
   $("test-picture").src = `api/still.jpg?${Date.now()}`;
   $("test-picture").alt = "The view after the test: what is protected is black";
