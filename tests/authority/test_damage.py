@@ -209,14 +209,28 @@ def test_a_polygon_that_cannot_be_read_must_be_named(bench: Bench, how: Any) -> 
     assert bench.protects(OTHER)
 
 
-def test_the_newest_polygon_is_missed_when_its_file_is_gone(bench: Bench) -> None:
-    shutil.rmtree(bench.folder / "additions")
-    (bench.folder / "state.json").unlink()
-    state = bench.store.load().state
-    assert [(one.number, one.digest) for one in state.lost] == [(8, bench.digests[1])]
+@pytest.mark.parametrize("gone", [(0,), (1,), (0, 1)], ids=["older", "newest", "both"])
+@pytest.mark.parametrize("state", ["whole", "gone"])
+def test_polygons_whose_files_are_gone_must_be_named(
+    bench: Bench, gone: tuple[int, ...], state: str
+) -> None:
+    files = sorted((bench.folder / "additions").iterdir())
+    for k in gone:
+        files[k].unlink()
+    if state == "gone":
+        (bench.folder / "state.json").unlink()
+    loaded = bench.store.load()
+    assert loaded.trouble
+    assert loaded.state.zones is None
+    lost = {(one.number, one.digest) for one in loaded.state.lost}
+    assert lost == {(7 + k, bench.digests[k]) for k in gone}
     assert code_of(lambda: bench.commit(ANNA, BEN)) == "authority.polygon_lost"
-    bench.commit(ANNA, BEN, lets_go=(bench.digests[1],))
+    bench.commit(ANNA, BEN, lets_go=tuple(bench.digests[k] for k in gone))
     assert not bench.store.load().trouble
+    for k in {0, 1} - set(gone):
+        assert bench.protects((CORNER, OTHER)[k])
+    # What was named is not asked for again.
+    assert not MaskStore(bench.folder, DEVICE).load().state.lost
 
 
 def test_a_store_of_an_earlier_version_goes_on(bench: Bench) -> None:

@@ -4,7 +4,8 @@
     FOLDER/additions/1764000000000-….json      every polygon that the city added, as it came
     FOLDER/state.json                          what is in force; signed by the unit's own key
     FOLDER/highest                             the highest number of a record, again
-    FOLDER/added                               the same of a polygon, and its digest
+    FOLDER/added                               the same of a polygon, and its digest; then a line
+                                               for each other polygon that is in force
     FOLDER/lock                                one writer at a time
 
 A file's name holds its digest, so that what is left of it can be named when it cannot be read.
@@ -19,12 +20,13 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from alpr_edge.authority.addition import Addition, parse_addition
 from alpr_edge.authority.record import SignedRecord, parse_record
-from alpr_edge.authority.rules import Lost, State
+from alpr_edge.authority.rules import MAX_ADDITIONS, Lost, State
 from alpr_edge.config.files import FileTrouble, Trouble, read_regular_file
 from alpr_edge.errors import AlprEdgeError, TrustError
 from alpr_edge.trust.documents import DocumentType
@@ -34,7 +36,8 @@ Write = Callable[[Path, bytes], None]
 _RECORD: Final = re.compile(r"(\d{6,16})-[0-9a-f]{12}\.json")
 _ADDITION: Final = re.compile(r"(\d{13,16})-([0-9a-f]{12}|[0-9a-f]{64})\.json")
 """Twelve digits: as they were named at first."""
-_COUNT: Final = re.compile(rb"(\d{1,16})(?: ([0-9a-f]{64}))?\s*")
+_COUNT: Final = re.compile(rb"(\d{1,16})(?: ([0-9a-f]{64}))?")
+_MOST_COUNT_BYTES: Final = 100 * (MAX_ADDITIONS + 1)
 _HIGHEST: Final = "highest"
 _ADDED: Final = "added"
 
@@ -45,12 +48,14 @@ class Counts:
 
     Attributes:
         added_digest: of the newest polygon; empty where an earlier version wrote its number only.
+        named: number and digest of the newest polygon and of all that were in force.
         trouble: empty, or which of them holds something that was never written.
     """
 
     highest: int = 0
     added: int = 0
     added_digest: str = ""
+    named: tuple[tuple[int, str], ...] = ()
     trouble: str = ""
 
 
@@ -76,25 +81,35 @@ class StoreFolder:
 
     def counts(self) -> Counts:
         """The counts beside the state."""
-        (highest, _, bad), (added, digest, worse) = self._count(_HIGHEST), self._count(_ADDED)
-        return Counts(highest, added, digest, bad or worse)
+        highest, bad = self._count(_HIGHEST)
+        added, worse = self._count(_ADDED)
+        (number, _), *more = highest or [(0, "")]
+        if more:
+            bad = f"{_HIGHEST} is damaged"
+        newest = added[0] if added else (0, "")
+        return Counts(number, *newest, tuple(added), bad or worse)
 
-    def _count(self, name: str) -> tuple[int, str, str]:
-        data = read_regular_file(self.path / name, limit_bytes=128)
+    def _count(self, name: str) -> tuple[list[tuple[int, str]], str]:
+        data = read_regular_file(self.path / name, limit_bytes=_MOST_COUNT_BYTES)
         if isinstance(data, FileTrouble):
             missing = data.kind is Trouble.MISSING
-            return 0, "", "" if missing else f"{name} {data.detail}"
-        match = _COUNT.fullmatch(data)
-        if match is None:
-            return 0, "", f"{name} is damaged"
-        return int(match[1]), (match[2] or b"").decode(), ""
+            return [], "" if missing else f"{name} {data.detail}"
+        matches = [_COUNT.fullmatch(line) for line in data.splitlines()]
+        found = [(int(m[1]), (m[2] or b"").decode()) for m in matches if m is not None]
+        numbers = [number for number, _ in found]
+        falls = all(a > b for a, b in pairwise(numbers))
+        if len(found) < len(matches) or not found or not falls:
+            return [], f"{name} is damaged"
+        return found, ""
 
     def write_counts(self, state: State) -> None:
         """Raises OSError."""
         self._write(self.path / _HIGHEST, b"%d\n" % state.highest)
         if state.added:
-            named = f"{state.added} {state.added_digest}".strip()
-            self._write(self.path / _ADDED, f"{named}\n".encode())
+            others = {one.number: one.digest for one in state.additions}
+            named = others | {state.added: state.added_digest}
+            lines = [f"{number} {named[number]}".strip() for number in sorted(named, reverse=True)]
+            self._write(self.path / _ADDED, "".join(f"{line}\n" for line in lines).encode())
 
     # --- records ---------------------------------------------------------------------------------
 

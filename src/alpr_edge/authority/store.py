@@ -211,14 +211,18 @@ class MaskStore:
                 added=int(payload.get("added", 0)),
                 added_digest=digest,
             )
-            return self._salvaged(counts, old), trouble, int(payload.get("persons", 0))
+            named = [(int(one[0]), str(one[1])) for one in payload.get("additions", ())]
+            return self._salvaged(counts, old, named), trouble, int(payload.get("persons", 0))
         return self._salvaged(counts), trouble, 0
 
-    def _salvaged(self, counts: Counts, old: State | None = None) -> State:
+    def _salvaged(
+        self, counts: Counts, old: State | None = None, named: Sequence[tuple[int, str]] = ()
+    ) -> State:
         """What is known where nothing can be in force: numbers, and the city's polygons.
 
         Args:
             old: whose numbers, at the least, were here.
+            named: numbers and digests of polygons that were in force.
         """
         old, least = old or State(), self._least()
         found, lost = self._folder.salvage()
@@ -230,8 +234,10 @@ class MaskStore:
             (old.added, old.added_digest),
             *here,
         )
-        if newest[0] and newest[0] not in [number for number, _ in here]:
-            lost = (*lost, Lost(*newest))
+        known = {number for number, _ in here}
+        for number, digest in dict([*named, *counts.named, newest]).items():
+            if number and number not in known:
+                lost = (*lost, Lost(number, digest))
         return State(
             highest=max(counts.highest, least.record, old.highest, *self._numbers()),
             additions=found,
