@@ -16,17 +16,20 @@ import subprocess
 import tempfile
 import threading
 import time
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alpr_edge.cli import main
 from evidence import census
 from evidence.broker import Capture, free_port, mosquitto
 
 WHAT = (
     "The device is the real service with an engine that reads all plates, also behind the mask. It "
     "is killed while reads are held: once with a core dump asked for, once like a power cut. "
-    "Searched are disk, outbox, ledger, logs, temporary files, MQTT and memory, for every plate in "
+    "Searched are disk, outbox, ledger with its report and memo, logs, temporary files, MQTT and "
+    "memory, for every plate in "
     "plain, reversed, lower case, UTF-16, hexadecimal and Base64. Plates that may leave must be "
     "found: the search can find. In memory (Python told to overwrite what it frees) a read that "
     "waits for the view's proof lies in the block that is locked and overwritten, and nowhere else."
@@ -67,6 +70,7 @@ class Outcome:
         killed: exit status of the devices that were killed.
         in_memory: forbidden plates in the memory of the last run, but for parked cars.
         waiting: free plates that were found in the blocks while the view was unproven.
+        papers: report and memo of its ledger, which were searched too.
         unlocked: those found elsewhere in that process's memory, but for parked cars.
     """
 
@@ -80,6 +84,7 @@ class Outcome:
     unlocked: set[str] = field(default_factory=set)
     messages: int = 0
     searched: int = 0
+    papers: list[str] = field(default_factory=list)
 
 
 def piece(key: str) -> dict[str, Any]:
@@ -117,12 +122,29 @@ def run(place: Path, seed: int) -> Outcome:
             found.messages = len(capture.messages)
         finally:
             capture.close()
+    found.cores = [str(path) for path in folder.rglob("core*") if path.is_file()]
+    found.papers = _papers(folder)
     found.hits = census.search_folder(folder, found.canaries.forbidden)
     found.control = {plate for _, plate in census.search_folder(folder, found.canaries.free)}
-    found.cores = [str(path) for path in folder.rglob("core*") if path.is_file()]
     found.searched = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     _unproven(folder, found)
     return found
+
+
+def _papers(folder: Path) -> list[str]:
+    """Report and memo of the unit's ledger, put beside it; the Word document unpacked."""
+    config = ("--config", str(folder / "device.toml"))
+    for command in (
+        ("ledger", "report", *config, "--out", str(folder / "report.html")),
+        ("ledger", "memo", *config, "--suspicion", "lost-device", "--out", str(folder / "memo")),
+    ):
+        if main(command):
+            raise RuntimeError(f"{command[1]} failed")
+    for word in sorted((folder / "memo").rglob("*.docx")):
+        with zipfile.ZipFile(word) as archive:
+            archive.extractall(word.with_suffix(""))
+    papers = [folder / "report.html", *(folder / "memo").rglob("*")]
+    return sorted(str(one.relative_to(folder)) for one in papers if one.is_file())
 
 
 def _killed(folder: Path, found: Outcome, rng: random.Random) -> None:

@@ -19,6 +19,11 @@ def test_no_byte_of_a_suppressed_plate_is_left_anywhere(tmp_path):
     # What may leave was found, so the search can find.
     assert found.control
     assert found.messages > 0
+    # Ledger, report and memo (HTML, Word, evidence) were among what was searched.
+    names = {path.rsplit("/", 1)[-1] for path in found.papers}
+    assert names >= {"report.html", "memo.html", "document.xml", "entries.jsonl"}
+    assert "Reads published" in (tmp_path / "unit" / "report.html").read_text()
+    assert (tmp_path / "unit" / "ledger" / "journal").stat().st_size > 1000
     assert found.hits == []
     assert found.cores == []
     # With PYTHONMALLOC=debug not even the running process has them any more, but for a car that
