@@ -19,6 +19,7 @@ from alpr_edge.console.device import NOT_HERE, Parcel
 from alpr_edge.console.unit import Place, RealUnit
 from alpr_edge.console.unit_files import UPDATE
 from alpr_edge.delivery.clocks import SystemClocks
+from alpr_edge.exclusion.register_file import format_register
 from alpr_edge.ledger.entry import Entry
 from alpr_edge.ledger.export import opened_log
 from alpr_edge.ledger.kinds import ConfigChange, FileMoved
@@ -123,6 +124,17 @@ def test_a_register_is_taken_from_the_city_and_never_an_older_one(unit: Unit) ->
         ("pushed", "register", None),
         ("pulled", "register", None),
     ]
+
+
+def test_a_bench_takes_an_unsigned_register_until_the_citys_has_been_there(unit: Unit) -> None:
+    paths = SitePaths(register=unit.register, register_number=unit.folder / "register.number")
+    site = SiteFiles(paths, lambda: SiteKeys((CITY.public,), unsigned=True))
+    unit.real._files._site = site
+    plain = format_register(issued(street_premises()))
+    assert unit.real.push(Parcel.REGISTER, plain, **WHO)["signed"] is False
+    assert unit.real.push(Parcel.REGISTER, unit.signed(4), **WHO)["signed"] is True
+    assert site.load().register is not None
+    assert code_of(unit.real.push, Parcel.REGISTER, plain, **WHO) == "placement.register.unsigned"
 
 
 def test_a_unit_without_a_register_takes_none(unit: Unit) -> None:

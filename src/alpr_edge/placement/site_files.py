@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from alpr_edge.config.files import FileTrouble, display_name, read_regular_file
-from alpr_edge.errors import AlprEdgeError, ConfigError
+from alpr_edge.errors import AlprEdgeError, BadSignature, ConfigError
 from alpr_edge.exclusion.camera_model import PlacedCamera
 from alpr_edge.exclusion.premises import Register
 from alpr_edge.exclusion.register_file import MAX_BYTES
@@ -130,6 +130,12 @@ class SiteFiles:
             )
         loaded = _opened(data, self._keys(), "the register")
         number = self._paths.register_number
+        if not loaded.signers and number is not None and kept_number(number):
+            raise BadSignature(
+                "a register of the city has been here: one that nobody signed does not replace it",
+                code="placement.register.unsigned",
+                hint="sign it with `alpr-edge premises sign`",
+            )
         if loaded.signers and number is not None:
             highest, serial = kept_number(number), loaded.register.serial
             if serial != highest or not _holds(path, data):
