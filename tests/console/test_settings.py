@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,15 +17,18 @@ from tests.console.console_samples import CITY, Terminal
 from tests.console.line_client import make_unit
 from tests.console.test_moving import drive, receiver
 from tests.console.test_unit import code_of, real
+from tests.console.test_unit_files import Unit
 
 from alpr_edge.console.armour import unarmour
 from alpr_edge.console.device import Parcel
 from alpr_edge.console.settings import DHCP, LinkSettings, network_file, read_network_file
 from alpr_edge.errors import ConsoleError
+from alpr_edge.ledger.kinds import FileMoved
 from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import sign_file
 
 ADDRESS = "set network address 10.0.0.5/24"
+PROVISION = Path(__file__).resolve().parents[2] / "scripts" / "provision"
 ADDRESSES = st.ip_addresses().map(str)
 
 
@@ -152,8 +158,9 @@ def test_a_request_is_tried_signed_and_taken(mosquitto: Any, tmp_path: Path) -> 
     assert unit.test_mqtt()["reached"] is False
     signed = {"mqtt.host": "127.0.0.1", "mqtt.port": mosquitto.port}
     told = unit.test_mqtt(signed)
-    assert told["reached"] is True
+    assert told["reached"] is None
     # Nothing proves who answers there: no name and password are sent.
+    assert told["steps"][-1]["good"] is None
     assert told["steps"][-1]["detail"].startswith("not tried")
     data = unit.requested(signed)
     why = {"who": "anna", "reason": "another broker"}
@@ -163,3 +170,41 @@ def test_a_request_is_tried_signed_and_taken(mosquitto: Any, tmp_path: Path) -> 
     assert real(files).test_mqtt()["steps"][-1]["step"] == "login"
     assert code_of(unit.requested, {"mqtt.port": 0}) == "config.invalid"
     assert code_of(unit.requested, {"nowhere.host": "x"}) == "config.edit"
+
+
+@pytest.mark.mosquitto
+def test_a_typed_broker_gets_no_password_whatever_its_certificate(
+    mosquitto: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = tmp_path / "city"
+    for made in (("ca", city), ("broker", city, "--host", "localhost")):
+        subprocess.run([sys.executable, PROVISION, *made], check=True, capture_output=True)
+    mosquitto.stop()
+    mosquitto.base = (
+        f"user root\nlistener {mosquitto.port} 127.0.0.1\nallow_anonymous true\n"
+        f"cafile {city / 'ca.pem'}\ncertfile {city / 'broker.pem'}\nkeyfile {city / 'broker.key'}\n"
+    )
+    mosquitto.start()
+    files = make_unit(tmp_path)
+    text = files.config.read_text()
+    text = text.replace("[mqtt]\n", '[mqtt]\nusername_env = "WHO"\npassword_env = "SAYS"\n')
+    files.config.write_text(text + '[mqtt.tls]\nca = "city/ca.pem"\n')
+    unit = Unit(tmp_path, files)
+    unit.environment.update(WHO="cam-of-elm-street", SAYS="secret")
+    theirs = {"mqtt.host": "localhost", "mqtt.port": mosquitto.port}
+    told = unit.real.test_mqtt(theirs, who="anna")
+    steps = [(one["step"], one["good"]) for one in told["steps"]]
+    assert steps[1:] == [("connection", True), ("certificate", True), ("login", None)]
+    assert told["reached"] is None
+    # Once it is the broker in force, it is one to log in to; the log shows the name then.
+    assert "cam-of-elm-street" not in mosquitto.log.read_text()
+    digest = hashlib.sha256(unit.real.requested(theirs)).hexdigest()
+    tried = [b for b in unit.bodies() if isinstance(b, FileMoved)]
+    assert [(b.act, b.what, b.who, b.digest) for b in tried] == [
+        ("tried", "request", "anna", digest)
+    ]
+    files.config.write_bytes(unit.real.requested(theirs))
+    unit = Unit(tmp_path, files)
+    unit.environment.update(WHO="cam-of-elm-street", SAYS="secret")
+    assert unit.real.test_mqtt(theirs, who="anna")["reached"] is True
+    assert "cam-of-elm-street" in mosquitto.log.read_text()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.console.console_samples import CITY
-from tests.console.line_client import make_unit
+from tests.console.line_client import UnitFiles, make_unit
 from tests.console.test_unit import code_of
 from tests.service.site_samples import issued, street_premises
 
@@ -39,8 +39,9 @@ WHO: dict[str, Any] = {"who": "anna", "reason": "a newer one came"}
 class Unit:
     """A unit with a ledger of its own, and a register that it keeps."""
 
-    def __init__(self, folder: Path) -> None:
-        files = make_unit(folder)
+    def __init__(self, folder: Path, files: UnitFiles | None = None) -> None:
+        files = files or make_unit(folder)
+        self.environment: dict[str, str] = {}
         self.folder, self.config = folder, load(files.config)
         self.register = folder / "premises.json"
         paths = SitePaths(register=self.register, register_number=folder / "register.number")
@@ -50,7 +51,7 @@ class Unit:
             folder / "city-keys",
             make_mask_store(self.config),
             "alpr-edge x",
-            {},
+            self.environment,
             self.site,
         )
         clocks = SystemClocks()
@@ -71,9 +72,11 @@ class Unit:
         assert verdict.holds
         return found
 
+    def bodies(self) -> list[Any]:
+        return [entry.body for entry in self.entries(Path(self.config.ledger.path))]
+
     def moved(self) -> list[tuple[str, str, str | None]]:
-        told = [entry.body for entry in self.entries(Path(self.config.ledger.path))]
-        return [(b.act, b.what, b.code) for b in told if isinstance(b, FileMoved)]
+        return [(b.act, b.what, b.code) for b in self.bodies() if isinstance(b, FileMoved)]
 
 
 @pytest.fixture

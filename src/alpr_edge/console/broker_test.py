@@ -23,15 +23,15 @@ _STEP_S: Final = 10.0
 
 
 def reach_broker(settings: MqttSettings, *, log_in: bool = True) -> Document:
-    """What came of every step; `reached` is whether the last one was good.
+    """What came of every step; `reached` is whether the last one was good, None: it was not tried.
 
     Args:
-        log_in: False where nothing proves who answers: no password goes there.
+        log_in: False where no configuration in force names this broker: nothing is sent to it.
     """
     steps: list[Document] = []
     began = time.monotonic()
 
-    def note(step: str, good: bool, detail: str) -> None:
+    def note(step: str, good: bool | None, detail: str) -> None:
         nonlocal began
         now = time.monotonic()
         taken = round(1000 * (now - began))
@@ -58,8 +58,8 @@ def reach_broker(settings: MqttSettings, *, log_in: bool = True) -> Document:
         note("connection", False, err.strerror or str(err))
         return document
     if not log_in:
-        note("login", True, "not tried: without certificates nothing proves who answers")
-        document["reached"] = True
+        note("login", None, "not tried: the password goes to the broker in force alone")
+        document["reached"] = None
         return document
     good, detail = _log_in(settings)
     note("login", good, detail)

@@ -242,11 +242,14 @@ class DeviceAccess(Protocol):
         """Have one run with the next frames."""
         ...
 
-    def test_mqtt(self, signed: Mapping[str, str | int] | None = None) -> Document:
+    def test_mqtt(
+        self, signed: Mapping[str, str | int] | None = None, *, who: str = ""
+    ) -> Document:
         """Reach the broker now: name, connection, certificate, login.
 
         Args:
-            signed: the one that a request with these settings names, instead.
+            signed: the one that a request with these settings names, instead. On the ledger; it
+                gets no name and password unless it is the broker in force.
         """
         ...
 

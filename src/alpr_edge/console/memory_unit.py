@@ -210,7 +210,9 @@ class MemoryUnit:
         """A small configuration, changed."""
         return changed_text('[mqtt]\nhost = "127.0.0.1"\n', signed).encode()
 
-    def test_mqtt(self, signed: Mapping[str, str | int] | None = None) -> Document:
+    def test_mqtt(
+        self, signed: Mapping[str, str | int] | None = None, *, who: str = ""
+    ) -> Document:
         """Noted."""
         self.done.append(f"mqtt {dict(signed)}" if signed else "mqtt")
         return {"steps": [{"step": "connect", "good": True}]}

@@ -97,7 +97,7 @@ def _test(sitting: Sitting, values: dict[str, Any]) -> Talk:
         request_of(sitting)
         signed = sitting.settings.signed
     yield Now("reaching the broker …")
-    found = sitting.device.test_mqtt(signed) if signed else sitting.device.test_mqtt()
+    found = sitting.device.test_mqtt(signed, who=sitting.user.name)
     yield say(*lay_out(found), data=found)
 
 

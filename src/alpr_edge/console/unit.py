@@ -11,7 +11,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -383,13 +383,21 @@ class RealUnit:
         live = self._alive()
         return {"started": live.test_now(), "latest": dict(live.health()["self_test"])}
 
-    def test_mqtt(self, signed: Mapping[str, str | int] | None = None) -> Document:
-        """See `DeviceAccess`."""
-        config = self._config
-        if signed:
-            _, config = unit_settings.requested(self._place.config_file, signed)
-        settings = mqtt_settings(config, self._place.environment)
-        return reach_broker(settings, log_in=not signed or settings.tls is not None)
+    def test_mqtt(
+        self, signed: Mapping[str, str | int] | None = None, *, who: str = ""
+    ) -> Document:
+        """See `DeviceAccess`. Another place than the one in force gets no name and password."""
+        config, environment = self._config, self._place.environment
+        if not signed:
+            return reach_broker(mqtt_settings(config, environment))
+        data, wanted = unit_settings.requested(self._place.config_file, signed)
+        place = f"{wanted.mqtt.host}:{wanted.mqtt.port}"
+        # By its digest: no text that a person types goes there, it might be a plate.
+        self._files.note("tried", "request", data, By(who))
+        if place == f"{config.mqtt.host}:{config.mqtt.port}":
+            return reach_broker(mqtt_settings(config, environment))
+        stranger = replace(mqtt_settings(wanted, environment), credentials=None)
+        return reach_broker(stranger, log_in=False)
 
     def link_settings(self) -> LinkSettings | None:
         """See `DeviceAccess`."""

@@ -34,7 +34,7 @@ from alpr_edge.errors import AlprEdgeError, ConsoleError, TrustError
 from alpr_edge.ledger.export import export_log
 from alpr_edge.ledger.settings import differing
 from alpr_edge.ledger.signed_by import signed_by
-from alpr_edge.ledger.telling import By, MovedAct, Tells
+from alpr_edge.ledger.telling import By, MovedAct, MovedFile, Tells
 from alpr_edge.placement.site_files import SiteFiles
 from alpr_edge.trust.checks import check_number
 from alpr_edge.trust.documents import DocumentType
@@ -98,7 +98,7 @@ class UnitFiles:
         if what not in does:
             raise not_here(f"{what.value} cannot be pulled from this unit", "")
         data = does[what]()
-        self._note("pulled", what, data, By(who, reason=reason))
+        self.note("pulled", what.value, data, By(who, reason=reason))
         return data
 
     def push(
@@ -117,7 +117,7 @@ class UnitFiles:
             raise not_here(f"{what.value} cannot be pushed to this unit", "")
         with self._refusals(what, data, by):
             done = does[what]()
-        self._note("pushed", what, data, by)
+        self.note("pushed", what.value, data, by)
         return done
 
     # --- out ---------------------------------------------------------------------------------
@@ -259,20 +259,20 @@ class UnitFiles:
 
     # --- the record --------------------------------------------------------------------------
 
+    def note(
+        self, act: MovedAct, what: MovedFile, data: bytes, by: By, *, code: str | None = None
+    ) -> None:
+        """Put on the ledger what was done with a file."""
+        if self._tells is not None:
+            self._tells.file_moved(act, what, hashlib.sha256(data).hexdigest(), by, code=code)
+
     @contextmanager
     def _refusals(self, what: Parcel, data: bytes, by: By) -> Iterator[None]:
         try:
             yield
         except AlprEdgeError as err:
-            self._note("refused", what, data, by, err.code)
+            self.note("refused", what.value, data, by, code=err.code)
             raise
-
-    def _note(
-        self, act: MovedAct, what: Parcel, data: bytes, by: By, code: str | None = None
-    ) -> None:
-        if self._tells is not None:
-            digest = hashlib.sha256(data).hexdigest()
-            self._tells.file_moved(act, what.value, digest, by, code=code)
 
 
 def not_here(message: str, hint: str) -> ConsoleError:

@@ -330,11 +330,14 @@ class Reported(Body):
 
 
 class FileMoved(Body):
-    """A whole file was fetched from the device over the console, brought to it, or refused."""
+    """A whole file was fetched from the device over the console, brought to it, or refused.
+
+    `tried`: the broker that a request names (a configuration that nobody signed) was reached.
+    """
 
     kind: Literal["file_moved"] = "file_moved"
-    act: Literal["pulled", "pushed", "refused"]
-    what: Literal["masks", "register", "config", "log", "update"]
+    act: Literal["pulled", "pushed", "refused", "tried"]
+    what: Literal["masks", "register", "config", "log", "update", "request"]
     digest: Digest
     """SHA-256 of the file as it went over the cable."""
     who: Person
