@@ -62,3 +62,45 @@ def test_another_frame_size_is_refused(shape):
 def test_nobody_else_builds_a_masked_frame():
     with pytest.raises(TypeError, match=r"only alpr_edge\.exclusion\.mask"):
         MaskedFrame(np.zeros((1, 1, 3), np.uint8), "x", 0, NOW, 0, "d", object())
+
+
+WHOLE = make_zones(
+    [[(0.5, 0.5), (1.0, 0.5), (1.0, 1.0), (0.5, 1.0)]], size_px=(8, 6), band_px=0, digest="d"
+)
+
+
+def masked_numbers() -> MaskedFrame:
+    """A frame of 8 by 6 whose pixels are all different."""
+    image = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
+    return Masker(WHOLE).apply(Frame(image, "s", 0, NOW, 0))
+
+
+@pytest.mark.parametrize("part", [(0, 0, 8, 6), (1, 2, 3, 1), (7, 5, 1, 1), (0, 5, 8, 1)])
+def test_a_window_is_the_same_pixels_and_as_sealed(part: tuple[int, int, int, int]) -> None:
+    left, top, width, height = part
+    frame = masked_numbers()
+    window = frame.window(*part)
+    assert (window.image == frame.image[top : top + height, left : left + width]).all()
+    assert window.image.shape == (height, width, 3)
+    assert window.mask_digest == frame.mask_digest
+    assert not window.image.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        (-1, 0, 2, 2),
+        (0, -1, 2, 2),
+        (0, 0, 0, 2),
+        (0, 0, 2, 0),
+        (0, 0, 9, 6),
+        (0, 0, 8, 7),
+        (7, 0, 2, 1),
+        (0, 5, 1, 2),
+    ],
+)
+def test_a_window_that_is_empty_or_leaves_the_frame_is_refused(
+    part: tuple[int, int, int, int],
+) -> None:
+    with pytest.raises(ValueError, match="is not inside 8x6"):
+        masked_numbers().window(*part)
