@@ -81,7 +81,7 @@ bench: $(STAMP) $(if $(findstring --photos,$(ARGS)),.venv-bench/.set-up) ## mill
 	@.venv-bench/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r $<
 	@touch $@
 
-evidence: $(STAMP) ## the whole exclusion battery, resumable; signed report in out/evidence (two hours; ARGS=--quick)
+evidence: $(STAMP) ## the whole exclusion battery, resumable; signed report in out/evidence (40 minutes on a quiet core; ARGS=--quick)
 	@$(BIN)/python -m evidence $(ARGS)
 
 broker: $(STAMP) ## mosquitto with mutual TLS, CA and per-device ACL on 127.0.0.1:8883
