@@ -15,6 +15,7 @@ from alpr_edge.simulator.plate_art import (
     PX_PER_MM,
     Design,
     PlateSpec,
+    _rests,
     draw_plates,
     edit_distance,
     fold,
@@ -95,3 +96,17 @@ def test_texture_has_its_plate_s_shape_and_dark_ink_on_a_light_ground(design: De
 def test_same_plate_same_bytes() -> None:
     plate = draw_plates(np.random.default_rng(1), 1)[0]
     assert paint_plate(plate).tobytes() == paint_plate(plate).tobytes()
+
+
+def test_plates_are_drawn_as_if_each_were_compared_with_all() -> None:
+    """Three characters a plate would be near many others: here the short cut has to be exact."""
+    for apart in (1, 2, 3, 4):
+        plates = [fold(one.text) for one in draw_plates(np.random.default_rng(apart), 150, apart)]
+        for i, one in enumerate(plates):
+            assert all(edit_distance(one, other) >= apart for other in plates[:i])
+
+
+@given(st.text("AB1", max_size=6), st.text("AB1", max_size=6), st.integers(0, 3))
+def test_near_texts_have_a_rest_in_common(one: str, other: str, most: int) -> None:
+    if edit_distance(one, other) <= most:
+        assert _rests(one, most) & _rests(other, most)

@@ -10,7 +10,16 @@ import pytest
 from alpr_edge.simulator.itineraries import plan
 from alpr_edge.simulator.routes import Turtle, drive
 from alpr_edge.simulator.scene import convex_overlap
-from alpr_edge.simulator.traffic import DEFAULT_MIX, allocate, populate
+from alpr_edge.simulator.traffic import (
+    _CHECK_STEP_S,
+    DEFAULT_MIX,
+    TOUCHING_MIX,
+    _collide,
+    _room,
+    _Taken,
+    allocate,
+    populate,
+)
 from alpr_edge.simulator.vehicles import (
     Pattern,
     Vehicle,
@@ -127,3 +136,36 @@ def test_plates_face_forward_and_back(vehicles: tuple[Vehicle, ...]) -> None:
             assert np.allclose(np.linalg.norm(down), vehicle.plate.design.size_m[1])
             # Clockwise as its reader sees it: the corners' own normal points away from the reader.
             assert np.cross(along, down) @ normal < 0
+
+
+def test_a_free_room_is_free_of_all_that_are_taken() -> None:
+    """Rooms are looked up by time; the answer is that of comparing with each."""
+    rng = np.random.default_rng(5)
+    cars = populate(rng, 120.0, 60, TOUCHING_MIX)
+    clock = np.arange(-6.0, 128.0, _CHECK_STEP_S)
+    rooms = [_room(car, clock, 0.0) for car in cars]
+    taken = _Taken()
+    for room in rooms[::2]:
+        taken.add(room)
+    answers = []
+    for car in cars[1::2]:
+        for shift in rng.uniform(-30.0, 30.0, 4):
+            room = _room(car, clock, float(shift))
+            answers.append(taken.is_free(room))
+            assert answers[-1] == (not any(_collide(room, other) for other in rooms[::2]))
+    assert True in answers
+    assert False in answers
+
+
+def test_a_vehicle_that_stands_for_ever_costs_no_more_than_its_way() -> None:
+    hour = np.arange(-6.0, 3608.0, _CHECK_STEP_S)
+    cars = populate(np.random.default_rng(5), 60.0, 30, ((Pattern.PARK, 1.0), (Pattern.PASS, 2.0)))
+    stay = [car for car in cars if car.trajectory.end_s > 1e5]
+    assert stay
+    for car in stay:
+        room = _room(car, hour, 0.0)
+        assert room.end == len(hour)
+        assert len(room.boxes) < 1_000
+        # What is left out is what it shows at last.
+        again = car.trajectory.poses(hour[-1:])
+        assert np.allclose(room.middles[-1], again[0, :2], atol=0.01)

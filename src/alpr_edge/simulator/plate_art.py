@@ -117,15 +117,33 @@ def draw_plates(rng: np.random.Generator, count: int, apart: int = 3) -> list[Pl
     """`count` random plates whose folded serials are pairwise at edit distance >= `apart`."""
     shares = np.array([share for _, share in DESIGNS])
     plates: list[PlateSpec] = []
+    known: dict[str, list[str]] = {}
     while len(plates) < count:
         design = DESIGNS[int(rng.choice(len(DESIGNS), p=shares / shares.sum()))][0]
         pattern = design.patterns[int(rng.integers(len(design.patterns)))]
         pools = {"A": design.letters, "9": "0123456789"}
         text = "".join(pools[sign][int(rng.integers(len(pools[sign])))] for sign in pattern)
         wear_seed = int(rng.integers(2**31))
-        if all(edit_distance(fold(text), fold(plate.text)) >= apart for plate in plates):
+        serial = fold(text)
+        rests = _rests(serial, apart - 1)
+        near = {other for rest in rests for other in known.get(rest, ())}
+        if all(edit_distance(serial, other) >= apart for other in near):
             plates.append(PlateSpec(text, design, wear_seed))
+            for rest in rests:
+                known.setdefault(rest, []).append(serial)
     return plates
+
+
+def _rests(text: str, most: int) -> set[str]:
+    """What is left of a text without up to `most` of its characters.
+
+    Two texts at an edit distance of `most` or less have one of these in common, so that only those
+    need to be compared: each edit takes away a character of one, of the other, or of both.
+    """
+    found = {text}
+    for _ in range(most):
+        found |= {one[:i] + one[i + 1 :] for one in found for i in range(len(one))}
+    return found
 
 
 def paint_plate(plate: PlateSpec) -> Image:

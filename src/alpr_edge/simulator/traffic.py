@@ -64,6 +64,8 @@ _SEARCH_S: Final = tuple(sign * 0.4 * i for i in range(60) for sign in ((1, -1) 
 _REACH_M: Final = 14.0
 """Two kept-free rectangles whose middles are further apart along x or y cannot overlap."""
 _FOREVER_S: Final = 1e6
+_SLOT: Final = 100
+"""Ticks for which placed vehicles are looked up together (20 s)."""
 
 
 def allocate(mix: Mix, count: int) -> list[Pattern]:
@@ -93,7 +95,7 @@ def populate(
         drafts.append((wished, draft))
         seen[pattern] += 1
         if pattern is Pattern.HIDDEN:
-            plates, truck = plates[:-1], _truck(rng, seen[pattern], plates[-1])
+            truck = _truck(rng, seen[pattern], plates.pop())
             drafts.append((wished + float(rng.uniform(-1.5, 1.5)), truck))
     return _place(drafts, duration_s)
 
@@ -156,13 +158,50 @@ class _Room:
 
     Attributes:
         first: index of the clock's first tick at which it exists.
-        boxes: `(T, 4, 2)` corners of the kept-free rectangle from there on.
+        end: index of the first tick at which it exists no more.
+        boxes: `(T, 4, 2)` corners of the kept-free rectangle from there on; the last one holds for
+            all later ticks: from then on it stands.
         middles: `(T, 2)` their middles.
     """
 
     first: int
+    end: int
     boxes: Points
     middles: Points
+
+    @property
+    def stands(self) -> int:
+        """Index of the tick from which on nothing changes."""
+        return self.first + len(self.boxes) - 1
+
+
+class _Taken:
+    """The rooms of placed vehicles, found by the time of a new one."""
+
+    def __init__(self) -> None:
+        self._moving: dict[int, list[_Room]] = {}
+        self._standing: list[_Room] = []
+
+    def add(self, room: _Room) -> None:
+        """Keep a room free from now on."""
+        if room.end > room.stands + 1:
+            self._standing.append(room)
+        else:
+            for slot in range(room.first // _SLOT, room.end // _SLOT + 1):
+                self._moving.setdefault(slot, []).append(room)
+
+    def is_free(self, room: _Room) -> bool:
+        """Whether a room overlaps none of those that are taken."""
+        if any(_collide(room, other) for other in self._standing):
+            return False
+        seen: set[int] = set()
+        for slot in range(room.first // _SLOT, room.end // _SLOT + 1):
+            for other in self._moving.get(slot, ()):
+                if id(other) not in seen:
+                    seen.add(id(other))
+                    if _collide(room, other):
+                        return False
+        return True
 
 
 def _place(drafts: Sequence[tuple[float, Vehicle]], duration_s: float) -> tuple[Vehicle, ...]:
@@ -172,29 +211,29 @@ def _place(drafts: Sequence[tuple[float, Vehicle]], duration_s: float) -> tuple[
     """
     clock = np.arange(-6.0, duration_s + 8.0, _CHECK_STEP_S)
     placed: list[tuple[float, Vehicle]] = []
-    taken: list[_Room] = []
+    taken = _Taken()
     for wished, draft in sorted(drafts, key=lambda d: d[1].pattern is Pattern.PASS):
         for shift in _SEARCH_S:
             at = round((wished + shift) / _CHECK_STEP_S) * _CHECK_STEP_S
             if not 0.0 <= at <= duration_s:
                 continue
-            room = _room(draft, clock - at)
-            if not any(_collide(room, other) for other in taken):
+            room = _room(draft, clock, at)
+            if taken.is_free(room):
                 way = draft.trajectory
                 moved = replace(way, start_s=way.start_s + at, end_s=way.end_s + at)
                 placed.append((at, replace(draft, trajectory=moved)))
-                taken.append(room)
+                taken.add(room)
                 break
     placed.sort(key=lambda entry: entry[0])
     return tuple(replace(vehicle, vehicle_id=i) for i, (_, vehicle) in enumerate(placed))
 
 
-def _room(vehicle: Vehicle, times_s: Points) -> _Room:
-    """The room of a vehicle at those of the times `(T,)`, rising, at which it exists."""
+def _room(vehicle: Vehicle, clock: Points, at: float) -> _Room:
+    """The room of a vehicle, whose reference moment is `at`, at the clock's times `(T,)`."""
     way = vehicle.trajectory
-    first = int(np.searchsorted(times_s, way.start_s))
-    times_s = times_s[first : int(np.searchsorted(times_s, way.end_s))]
-    poses = way.poses(times_s)
+    first, end = _tick(clock, at, way.start_s), _tick(clock, at, way.end_s)
+    rests = _tick(clock, at, way.start_s + float(way.times[-1])) + 2
+    poses = way.poses(clock[first : min(end, rests)] - at)
     a = vehicle.size.width_m / 2 + _SIDE_GAP_M
     b = vehicle.size.length_m / 2 + _LONG_GAP_M
     ahead = np.column_stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])])
@@ -202,24 +241,31 @@ def _room(vehicle: Vehicle, times_s: Points) -> _Room:
     signs = ((-a, -b), (a, -b), (a, b), (-a, b))
     corners = [poses[:, :2] + x * right + y * ahead for x, y in signs]
     boxes = np.stack(corners, axis=1)
-    return _Room(first, boxes, boxes.mean(axis=1))
+    return _Room(first, end, boxes, boxes.mean(axis=1))
+
+
+def _tick(clock: Points, at: float, time_s: float) -> int:
+    """Index of the clock's first time that is not before `time_s`, counted from `at`."""
+    guess = int(np.clip((time_s + at - clock[0]) / _CHECK_STEP_S, 0, len(clock)))
+    low, high = max(guess - 3, 0), min(guess + 4, len(clock))
+    return low + int(np.searchsorted(clock[low:high] - at, time_s))
 
 
 def _collide(one: _Room, other: _Room) -> bool:
     """Whether two vehicles' rooms overlap at any time (separating axes)."""
-    begin = max(one.first, other.first)
-    end = min(one.first + len(one.boxes), other.first + len(other.boxes))
+    begin, end = max(one.first, other.first), min(one.end, other.end)
+    # Once both stand, one look is enough.
+    end = min(end, max(one.stands, other.stands, begin) + 1)
     if begin >= end:
         return False
-    here, there = (
-        slice(begin - one.first, end - one.first),
-        slice(begin - other.first, end - other.first),
-    )
+    ticks = np.arange(begin, end)
+    here = np.minimum(ticks - one.first, len(one.boxes) - 1)
+    there = np.minimum(ticks - other.first, len(other.boxes) - 1)
     away = np.abs(one.middles[here] - other.middles[there]).max(axis=1)
     near = np.flatnonzero(away < _REACH_M)
     if not len(near):
         return False
-    left, right = one.boxes[here][near], other.boxes[there][near]
+    left, right = one.boxes[here[near]], other.boxes[there[near]]
     apart = np.zeros(len(near), dtype=bool)
     for box in (left, right):
         for axis in (box[:, 1] - box[:, 0], box[:, 2] - box[:, 1]):
