@@ -27,7 +27,7 @@ from alpr_edge.zone_set import GateLine, Taints, ZoneSet
 SIZE = (640, 360)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MASK = [(0.7, 0.3), (0.9, 0.3), (0.9, 0.7), (0.7, 0.7)]
-LIMITS = GateLimits(hold_ns=1_000_000_000, border=0.05)
+LIMITS = GateLimits(hold_ns=1_000_000_000)
 TICK_NS = 100_000_000
 
 

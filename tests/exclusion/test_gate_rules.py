@@ -135,17 +135,19 @@ SEEN = replace(LIMITS, blind_ns=10_000_000_000, sweep_ns=10_000_000_000)
         (replace(SEEN, blind_ns=700_000_000), 6, 1, True),
         # A frame every 0.7 s misses nothing; what is judged there is the time between two frames.
         (replace(SEEN, sweep_ns=699_999_999, blind_ns=150_000_000), 0, 7, False),
-        (replace(SEEN, sweep_ns=700_000_000, blind_ns=150_000_000), 0, 7, True),
+        # Its speed at its last sighting is known as a mean only: its end is in doubt there.
+        (replace(SEEN, sweep_ns=700_000_000, blind_ns=150_000_000), 0, 7, None),
         # One frame of two missed is twice the usual time: more than one and a half times.
         (replace(SEEN, blind_ns=150_000_000), 1, 4, False),
     ],
 )
 def test_a_plate_that_was_not_seen_may_have_been_where_it_could_have_been(
-    limits: GateLimits, unseen: int, ticks: int, leaves: bool
+    limits: GateLimits, unseen: int, ticks: int, leaves: bool | None
 ) -> None:
     world = hidden_pass(limits, unseen=unseen, ticks=ticks)
     assert world.released == (["HIDDEN7"] if leaves else [])
-    assert world.drops == ([] if leaves else [DropReason.TOUCHES_BAND])
+    doubt = DropReason.ENDED_IN_VIEW if leaves is None else DropReason.TOUCHES_BAND
+    assert world.drops == ([] if leaves else [doubt])
 
 
 def test_two_sightings_are_enough_to_see_that_a_pass_began_in_the_view() -> None:
@@ -221,11 +223,29 @@ def standing(world: World, track_id: int, text: str) -> None:
     world.step(closed=[(track_id, text)])
 
 
-def test_what_stands_half_in_the_frame_far_from_all_zones_is_believed() -> None:
+def test_what_stands_half_in_the_frame_has_not_left() -> None:
+    """It yields nothing, however far every zone is: hidden for a while, it may drive on."""
     world = World()
     standing(world, 1, "STANDS1")
     world.wait()
-    assert world.released == ["STANDS1"]
+    assert world.released == []
+    assert world.drops == [DropReason.STARTED_IN_VIEW]
+
+
+@pytest.mark.parametrize("comes_in", [True, False], ids=["came in", "stood there"])
+def test_who_stops_on_the_border_hidden_and_enters_then_was_not_read_before(comes_in: bool) -> None:
+    """Its track ends, a truck hides it longer than the hold, and it drives to the premises."""
+    world = World(polygons=(MIDDLE,))
+    for x in (40, 25, 12, 6, 4, 4, 4) if comes_in else (4,) * 6:
+        world.step({1: quad_at(x, 180, SMALL)})
+    world.step(closed=[(1, "ENTERS1")])
+    world.wait(120)
+    assert world.released == []
+    for x in range(4, 320, 40):
+        world.step({2: quad_at(x, 180, SMALL)})
+    world.step(closed=[(2, "MISREAD")])
+    world.wait(120)
+    assert world.released == []
 
 
 def test_what_stands_half_in_the_frame_near_a_zone_is_not() -> None:
@@ -263,27 +283,6 @@ def test_what_appears_on_the_border_may_be_what_was_lost_before() -> None:
 
 
 MIDDLE = [(0.45, 0.45), (0.55, 0.45), (0.55, 0.55), (0.45, 0.55)]
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "leaves"),
-    [
-        (36, 90, True),
-        (37, 90, False),
-        (604, 90, True),
-        (603, 90, False),
-        (100, 20, True),
-        (100, 21, False),
-        (100, 340, True),
-        (100, 339, False),
-    ],
-)
-def test_the_border_is_a_strip_of_the_commissioned_width(x: int, y: int, leaves: bool) -> None:
-    """A twentieth of 640 by 360: 32 and 18 pixels; the plate is 8 by 4."""
-    world = World(polygons=(MIDDLE,))
-    world.drive(1, [(x, y)] * 4, "STANDS1", width=SMALL)
-    world.wait()
-    assert world.released == (["STANDS1"] if leaves else [])
 
 
 # --- kin of one that begins -------------------------------------------------------------------
@@ -369,23 +368,6 @@ def test_what_comes_in_may_be_what_was_lost_near_there_a_moment_ago(
     assert world.released == ([] if is_kin else ["UNKNOWN"])
 
 
-@pytest.mark.parametrize(
-    ("distance", "width", "is_kin"), [(48, 8, True), (49, 8, False), (30, 21, True)]
-)
-def test_what_stands_at_the_border_may_have_come_from_farther_and_have_turned(
-    distance: int, width: int, is_kin: bool
-) -> None:
-    """Three widths and three more a second; whatever the size: a turning plate narrows."""
-    world = World(limits=replace(LIMITS, hold_ns=4_000_000_000))
-    for x in (480, 300, 150, 5 + distance, 5 + distance):
-        world.step({1: quad_at(x, 180, width)})
-    world.step(unread=[1])
-    world.wait(8)
-    standing(world, 2, "UNKNOWN")
-    world.wait(60)
-    assert world.released == ([] if is_kin else ["UNKNOWN"])
-
-
 def test_the_way_from_one_that_is_lost_to_one_that_begins_may_touch_a_zone() -> None:
     """One leaves below; a moment later one comes in beside it; between them lies the driveway."""
     for driveway, released in ((True, []), (False, ["LEAVES1", "COMESIN"])):
@@ -436,16 +418,16 @@ def test_who_passes_where_another_was_seen_before_is_no_kin_of_it() -> None:
     assert world.released == ["CLEAN22"]
 
 
-def test_one_sighting_is_judged_as_a_begin_too() -> None:
-    """It stands at the border, where it may end; but it was there when the gate began to look."""
-    for ticks, released in ((1, []), (17, ["SINGLE1"])):
-        world = World()
-        world.gate = Gate(world.zones, LIMITS)
-        world.wait(ticks)
-        world.drive(1, [(5, 180)], "SINGLE1", width=SMALL)
-        world.wait()
-        assert world.released == released
-        assert world.drops == ([] if released else [DropReason.STARTED_IN_VIEW])
+@pytest.mark.parametrize("ticks", [1, 17])
+def test_one_sighting_is_judged_as_a_begin_too(ticks: int) -> None:
+    """Its motion is not known: even at the border nobody can say that it has just come."""
+    world = World()
+    world.gate = Gate(world.zones, LIMITS)
+    world.wait(ticks)
+    world.drive(1, [(5, 180)], "SINGLE1", width=SMALL)
+    world.wait()
+    assert world.released == []
+    assert world.drops == [DropReason.STARTED_IN_VIEW]
 
 
 # --- texts ------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -50,6 +52,25 @@ def test_between_two_sightings_only_the_detour_counts() -> None:
     there, back = sight(100, 180, 200.0), sight(200, 180, 200.0, at_s=0.5)
     assert not may_reach_between(ZONES, there, back)
     assert may_reach_between(ZONES, there, sight(200, 180, 200.0, at_s=6.0))
+
+
+@pytest.mark.parametrize("over_s", [1 / 30, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_vehicle_in_a_bend_is_faster_at_its_last_sighting_than_on_the_way_there(
+    over_s: float, backwards: bool
+) -> None:
+    """It accelerates all the time; the way from sighting to sighting shows half of that."""
+    px_per_m = 40.0 / PLATE_M
+    push = 0.99 * ACCELERATION * px_per_m
+    for after_s in (0.1, 0.3, 0.5):
+        moved = 0.5 * push * after_s**2 + push * over_s * after_s  # since the last sighting
+        mean = 0.5 * push * over_s  # its speed towards the mask, from sighting to sighting
+        edge = 384 - 20 * 1.16 - moved + 1  # there its plate just touches the mask afterwards
+        known = sight(edge, 180, -mean if backwards else mean)
+        seconds = -after_s if backwards else after_s
+        assert may_reach(ZONES, replace(known, over_s=over_s), seconds)
+        if over_s >= 0.5 and after_s >= 0.3:
+            assert not may_reach(ZONES, known, seconds)
 
 
 def test_no_number_reaches_everything() -> None:

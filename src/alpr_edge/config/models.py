@@ -239,9 +239,6 @@ class Exclusion(Section):
     band: Annotated[float, Field(ge=0, le=0.25)] = 0.02
     """Width of the taint band round every mask, as a fraction of the frame's width. Wider reads
     less."""
-    border: Annotated[float, Field(ge=0, le=0.25)] = 0.04
-    """What counts as the frame's border, where tracks may begin and end, as a fraction of its width
-    and height. Wider reads more."""
     hold_s: Annotated[float, Field(ge=1, le=60)] = 4.0
     """Seconds that a closed track is held before its read is released. Longer reads less."""
     max_hold_s: Annotated[float, Field(ge=1, le=3600)] = 120.0

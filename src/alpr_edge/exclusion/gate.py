@@ -10,11 +10,12 @@ Rules, where a zone is in view (without one, a closed track is released at once)
    between two sightings: a fast vehicle cannot jump over the band. Where a plate was not seen for a
    while, everything that its vehicle could have reached meanwhile (`reach`) counts as touched. A
    one-way gate line taints what crosses it in its direction.
-2. A pass begins and ends at the frame's border, or so near that its own motion carries it across
-   within a few frames, and nothing protected was in reach on the way. A track that begins or ends
-   anywhere else is suspect: it may have come from the premises, or be on its way there behind a
-   truck. It is believed only where its other half is known: a track with the same text ended, or
-   began, so shortly before, or after, that the vehicle cannot have reached a zone in between.
+2. A pass begins and ends where its own motion carries it across the frame's border within a few
+   frames, and nothing protected was in reach on the way. A track that begins or ends anywhere else
+   is suspect, also one that stands on the border: it may have come from the premises, or be on its
+   way there behind a truck. It is believed only where its other half is known: a track with the
+   same text ended, or began, so shortly before, or after, that the vehicle cannot have reached a
+   zone in between.
 3. Tracks that may be one vehicle are kin: one begins within reach of where the other was last seen;
    they come close to each other; or their texts, as far as read, are alike. Kin of kin are kin. If
    one is tainted, all are; none leaves before all have closed and their holds have passed.
@@ -60,7 +61,6 @@ class GateLimits:
         remember_ns: how long the text of a suppressed track is kept, in RAM, to know the vehicle
             again should it be seen under another track.
         max_gap_ns: longest pause between frames across which tracks are believed.
-        border: share of the frame's width and height that counts as its border.
         unseen_frames: how many frames a plate may go unseen while it crosses the border.
         max_unseen_ns: and how long at the most, however slow the camera.
         blind_ns: after a longer time in which frames came but no sighting, a track's way is judged
@@ -77,7 +77,6 @@ class GateLimits:
     max_hold_ns: int = 120_000_000_000
     remember_ns: int = 30_000_000_000
     max_gap_ns: int = 1_500_000_000
-    border: float = 0.04
     unseen_frames: float = 3.0
     max_unseen_ns: int = 1_500_000_000
     blind_ns: int = 150_000_000
@@ -220,11 +219,11 @@ class Gate:
             return
         elapsed_ns = now_ns - known.last.at_ns
         velocity = reach.velocity(known.last.quad, quad, elapsed_ns / 1e9)
-        sight = Sight(quad, now_ns, velocity)
+        sight = Sight(quad, now_ns, velocity, elapsed_ns / 1e9)
         known.sightings += 1
         if known.sightings == 2:
             # Where it came from shows with the second sighting.
-            known.first = known.last = replace(known.last, velocity=velocity)
+            known.first = known.last = replace(known.last, velocity=velocity, over_s=sight.over_s)
             self._judge_begin(known)
         self._judge_touch(known, (known.last.quad, quad))
         # Between two frames the swept hull is enough, up to half a second.
@@ -279,18 +278,9 @@ class Gate:
         if seconds <= look_s:
             is_free = not reach.may_reach(self._zones, sight, sign * seconds)
             return is_free, True
-        # Standing half in the frame: it is on the border, and would be for as long as may be. One
-        # that moves inwards has not left, and one that moves outwards has not just come.
-        longest_s = sign * limits.max_unseen_ns / 1e9
-        moved = sight.quad + np.float32(longest_s) * sight.velocity.astype(np.float32)
-        stays = self._on_border(sight.quad) and self._on_border(moved)
-        return stays and not reach.may_reach(self._zones, sight, longest_s), False
-
-    def _on_border(self, quad: Quad) -> bool:
-        """Whether a corner lies in the border strip, or beyond the edge."""
-        size = np.array([self._zones.width_px, self._zones.height_px], np.float32)
-        edge = self._limits.border * size
-        return bool((quad.min(0) <= edge).any() or (quad.max(0) >= size - edge).any())
+        # One that stands on the border, or moves along it, has neither come nor left: hidden for a
+        # while, it may drive on into the view.
+        return False, False
 
     # --- kin ---------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """Where a vehicle may have been while its plate was not seen.
 
 A plate that was seen at a place, moving, is after `s` seconds within `a s² / 2` of where that
-motion would have brought it, if its vehicle accelerates by `a` at the most in any direction. Pixels
+motion would have brought it, if its vehicle accelerates by `a` at the most in any direction. Its
+motion is known from two sightings `T` apart only, as a mean: a vehicle in a bend moves otherwise at
+the end of that time, by up to `a T / 2`, which makes the circle larger by `a T s / 2`. Pixels
 become metres by the plate itself: the narrowest plates are 0.305 m wide, so a wider one only makes
 the circle larger. A zone that none of these circles touches was not reached.
 
@@ -44,12 +46,14 @@ class Sight:
     Attributes:
         quad: its corners.
         at_ns: when.
-        velocity: `(2,)` float64 pixels a second of its middle.
+        velocity: `(2,)` float64 pixels a second of its middle, as a mean.
+        over_s: of how many seconds, before or after this moment.
     """
 
     quad: Quad
     at_ns: int
     velocity: NDArray[np.float64]
+    over_s: float = 0.0
 
 
 def middle(quad: Quad) -> NDArray[np.float64]:
@@ -80,7 +84,8 @@ def may_reach(zones: Zones, sight: Sight, seconds: float) -> bool:
     quad = grow(sight.quad).astype(np.float64)
     shares = _shares(float(np.hypot(*sight.velocity)) * abs(seconds))
     ways = quad + (shares * seconds)[:, None, None] * sight.velocity
-    metres = 0.5 * ACCELERATION * (shares * seconds) ** 2
+    times = shares * abs(seconds)
+    metres = 0.5 * ACCELERATION * times * (times + abs(sight.over_s))
     return _meets(zones, ways, metres * width_px(sight.quad) / PLATE_M)
 
 

@@ -119,7 +119,6 @@ def gate_limits(config: DeviceConfig) -> GateLimits:
         hold_ns=_ns(exclusion.hold_s),
         max_hold_ns=_ns(exclusion.max_hold_s),
         max_gap_ns=_ns(exclusion.max_gap_s),
-        border=exclusion.border,
     )
 
 
