@@ -31,7 +31,7 @@ from hil_tests.bench import report
 from hil_tests.bench.programs import REPOSITORY
 from hil_tests.bench.verdict import BenchError
 
-_LINE = re.compile(r"::(\w+)\S* (PASSED|FAILED|SKIPPED|ERROR)\s+\[ *(\d+)%\]")
+_LINE = re.compile(r"::(\w+)\S* (PASSED|FAILED|SKIPPED|ERROR)\b.*\[ *(\d+)%\]")
 _HOURS = 4.0
 
 
