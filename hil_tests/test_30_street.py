@@ -107,7 +107,7 @@ def test_cut_link_loses_nothing(running: Any) -> None:
 def test_a_vehicle_that_passes_premises(
     running: Any, scenario: Any, facts: Any, reviewed: Callable[..., None]
 ) -> None:
-    """The receiver drives past premises: no read while they may be in view, nor once it is silent."""
+    """The receiver drives past premises: no read while they are in view, nor once it is silent."""
     if not scenario.get("gnss"):
         pytest.skip("not applicable: the scenario has no route")
     port, write = running.maintenance.gnss()
