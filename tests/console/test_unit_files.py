@@ -133,7 +133,7 @@ def test_a_bench_takes_an_unsigned_register_until_the_citys_has_been_there(unit:
     paths = SitePaths(register=unit.register, register_number=unit.folder / "register.number")
     site = SiteFiles(paths, lambda: SiteKeys((CITY.public,), unsigned=True))
     unit.real._files._site = site
-    plain = format_register(issued(street_premises()))
+    plain = format_register(issued(street_premises())).encode()
     assert unit.real.push(Parcel.REGISTER, plain, **WHO)["signed"] is False
     assert unit.real.push(Parcel.REGISTER, unit.signed(4), **WHO)["signed"] is True
     assert site.load().register is not None
