@@ -212,7 +212,7 @@ class LedgerKit:
             return
         scanned = self._scanned(started, found)
         self.recorder.record(scanned)
-        self._attester = Attester(
+        attester = Attester(
             self._holder.key,
             self.recorder,
             lambda: self._statement(started, scanned),
@@ -220,6 +220,8 @@ class LedgerKit:
             quote=self._out.quote,
             every_s=self._out.attest_every_s,
         )
+        attester.look(self._clock.now(), self._clock.monotonic())
+        self._attester = attester
 
     def _scanned(self, started: Started, found: Scan) -> SoftwareScan:
         document = bill(
