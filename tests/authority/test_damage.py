@@ -209,6 +209,39 @@ def test_a_polygon_that_cannot_be_read_must_be_named(bench: Bench, how: Any) -> 
     assert bench.protects(OTHER)
 
 
+NEAR = box(0.0, 0.0, 0.125, 0.125)
+
+
+def _put_back_before_the_third_polygon(bench: Bench) -> Path:
+    """State and both counts as they were before it; its own file lies there."""
+    names = ("state.json", "highest", "added")
+    kept = {name: (bench.folder / name).read_bytes() for name in names}
+    bench.store.add(ordered(9, NEAR), [CITY.public])
+    for name, data in kept.items():
+        (bench.folder / name).write_bytes(data)
+    return max((bench.folder / "additions").iterdir())
+
+
+def test_a_polygon_newer_than_the_state_is_in_force(bench: Bench) -> None:
+    """Also where the power failed between its file and the state."""
+    _put_back_before_the_third_polygon(bench)
+    bench.store = store = MaskStore(bench.folder, DEVICE)
+    loaded = store.load()
+    assert not loaded.trouble
+    assert [one.number for one in loaded.state.additions] == [7, 8, 9]
+    assert bench.protects(NEAR)
+    # It stays so when the masks change.
+    bench.commit(ANNA, zones=zones(box(0.0, 0.0, 1.0, 1.0)))
+    assert [one.number for one in store.load().state.additions] == [7, 8, 9]
+
+
+def test_a_newer_polygon_that_cannot_be_read_stops_reading(bench: Bench) -> None:
+    _put_back_before_the_third_polygon(bench).write_bytes(b"")
+    loaded = MaskStore(bench.folder, DEVICE).load()
+    assert "cannot be read" in loaded.trouble
+    assert [one.number for one in loaded.state.lost] == [9]
+
+
 @pytest.mark.parametrize("gone", [(0,), (1,), (0, 1)], ids=["older", "newest", "both"])
 @pytest.mark.parametrize("state", ["whole", "gone"])
 def test_polygons_whose_files_are_gone_must_be_named(

@@ -156,6 +156,19 @@ def test_a_reference_of_another_frame_size_is_refused(
     assert "exclusion.reference.size" in capsys.readouterr().err
 
 
+def test_a_reference_that_does_not_fit_leaves_an_idle_unit_that_reads_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its console stays, so that another one can be taken."""
+    assert take(folder) == 0
+    config = device(folder, 640, 360)
+    config.write_text(config.read_text() + '[run]\non_stop = "idle"\n')
+    assert main(["run", "--drain", "0", "--config", str(config)]) == 0
+    said = capsys.readouterr().err
+    assert "exclusion.reference.size" in said
+    assert "reference_missing" in said
+
+
 def test_a_margin_that_the_band_does_not_cover_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -200,6 +200,10 @@ class StoreFolder:
         """Every polygon that the city ever added, read without the state; and what is left of
         those that cannot be read.
         """
+        return self.additions_after(0)
+
+    def additions_after(self, newest: int) -> tuple[tuple[Addition, ...], tuple[Lost, ...]]:
+        """The same of polygons with a higher number, by number."""
         found: list[Addition] = []
         lost: list[Lost] = []
         try:
@@ -210,7 +214,7 @@ class StoreFolder:
             return (), (Lost(0, ""),)
         for name in names:
             match = _ADDITION.fullmatch(name)
-            if match is None:
+            if match is None or int(match[1]) <= newest:
                 continue
             one: Addition | str = "cannot be read"
             with contextlib.suppress(AlprEdgeError):
@@ -219,7 +223,7 @@ class StoreFolder:
                 lost.append(Lost(int(match[1]), match[2]))
             else:
                 found.append(one)
-        return tuple(found), tuple(lost)
+        return tuple(sorted(found, key=lambda one: one.number)), tuple(lost)
 
     # --- writing ---------------------------------------------------------------------------------
 

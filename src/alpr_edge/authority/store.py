@@ -16,6 +16,7 @@ Rules:
   damage.
 - No two changes have the same count of the TPM: where a power cut came between a state and its
   count, or the state cannot be used, the count is raised before anything is written.
+- A polygon of the city that lies there and is newer than the state is in force as well.
 - The list of persons does not go back either: its number stands in the signed state.
 
 What it cannot see: disk and ledger put back together, without a TPM; that shows at the witness.
@@ -31,7 +32,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from alpr_edge.authority.addition import open_addition
+from alpr_edge.authority.addition import Addition, open_addition
 from alpr_edge.authority.counter import Counter
 from alpr_edge.authority.folder import Counts, StoreFolder, Write, damaged
 from alpr_edge.authority.record import SIGNING_ROLES, SignedRecord, open_record
@@ -193,9 +194,14 @@ class MaskStore:
             trouble = "the masks were put back: the city has added a polygon since"
         if trouble:
             return Loaded(self._salvaged(counts, state), trouble, persons)
+        later, unread = self._folder.additions_after(state.added)
+        if unread:
+            trouble = f"{unread[0].number}, a later polygon of the city, cannot be read"
+            return Loaded(self._salvaged(counts, state), trouble, persons)
         self._seen = Newest(state.highest, state.added)
         highest = max(state.highest, *self._numbers())
-        return Loaded(replace(state, highest=highest), "", persons, state, is_behind)
+        joined = _join(replace(state, highest=highest), later)
+        return Loaded(joined, "", persons, state, is_behind)
 
     def _numbers(self) -> tuple[int, ...]:
         """Of all records that are there: a commit that the power cut ended uses its number up."""
@@ -451,6 +457,22 @@ class MaskStore:
             payload.get("added", 0),
             payload.get("added_digest", ""),
         )
+
+
+def _join(state: State, later: Sequence[Addition]) -> State:
+    """With polygons that lie there and that the state does not know: a power cut, or it was put
+    back. They can only widen.
+    """
+    if not later:
+        return state
+    newest = later[-1]
+    after = state.records[-1].record.number if state.records else 0
+    return replace(
+        state,
+        additions=(*state.additions, *(replace(one, after=after) for one in later)),
+        added=newest.number,
+        added_digest=newest.digest,
+    )
 
 
 def _check_persons(keyring: Keyring, loaded: Loaded) -> None:

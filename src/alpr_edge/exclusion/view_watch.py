@@ -57,7 +57,7 @@ class ViewState(StrEnum):
 
 VIEW_SENTENCES = {
     ViewState.NO_REFERENCE: "no reference view is configured; a moved camera is not noticed",
-    ViewState.REFERENCE_MISSING: "the reference view that the configuration asks for is missing",
+    ViewState.REFERENCE_MISSING: "the configured reference view is missing or does not fit",
     ViewState.UNCHECKED: "the view has not been compared with the reference yet",
     ViewState.CONFIRMED: "the view is the commissioned one",
     ViewState.DOUBTFUL: "the view cannot be made out just now; what is read waits",

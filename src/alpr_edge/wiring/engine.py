@@ -82,7 +82,7 @@ class Engine:
 
         Raises:
             ExclusionError: there are none that can be used; the reference view is of another size,
-                or too plain (N7).
+                or too plain (N7), and the unit does not stay then (`run.on_stop`).
         """
         if masks.zones is None:
             raise ExclusionError(masks.facts.detail, code="exclusion.mask.missing")
@@ -100,9 +100,7 @@ class Engine:
                 )
             ),
             gate=Gate(zones, gate_limits(self._config), ground=ground is not None),
-            watch=ViewWatch(
-                self.reference, zones, watch_limits(self._config), required=self._asks_view
-            ),
+            watch=self._view_watch(zones),
             zones=zones,
             schedule=Schedule(every_ns=_ns(self._config.exclusion.self_test_every_s)),
             ground=ground,
@@ -110,6 +108,17 @@ class Engine:
         for block in pipeline.memories:
             lock_memory(block)
         return pipeline
+
+    def _view_watch(self, zones: Zones) -> ViewWatch:
+        limits = watch_limits(self._config)
+        try:
+            return ViewWatch(self.reference, zones, limits, required=self._asks_view)
+        except ExclusionError as err:
+            # As where it is missing: the console stays, so that another one can be taken.
+            if self._config.run.on_stop == "exit":
+                raise
+            _log.error("nothing is read: %s", err.message, extra={"code": err.code})
+            return ViewWatch(None, zones, limits, required=True)
 
 
 def gate_limits(config: DeviceConfig) -> GateLimits:
