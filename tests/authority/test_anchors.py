@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,9 @@ from alpr_edge.authority.record import MaskRecord, record_payload
 from alpr_edge.authority.rules import Unit
 from alpr_edge.authority.store import Anchors, MaskMove, MaskStore
 from alpr_edge.errors import AlprEdgeError, KeyUnusable
+from alpr_edge.ledger.entry import decode
+from alpr_edge.ledger.facts import Facts
+from alpr_edge.ledger.kinds import MaskChange
 from alpr_edge.ledger.mask_changes import tell
 from alpr_edge.ledger.newest import newest_in_force
 from alpr_edge.ledger.reporter import Reporter
@@ -63,7 +67,13 @@ class Bench:
         return MaskStore(self.folder / "masks", DEVICE, changed=changed, anchors=anchors)
 
     def commit(
-        self, number: int, polygon=SQUARE, keys=(CITY,), ring=RING, store: MaskStore | None = None
+        self,
+        number: int,
+        polygon=SQUARE,
+        keys=(CITY,),
+        ring=RING,
+        store: MaskStore | None = None,
+        **about: object,
     ) -> None:
         store = store or self.store()
         previous = store.load().state.follows
@@ -72,6 +82,7 @@ class Bench:
             previous=previous, authors=("somebody",),
             reason="new driveway",
         )  # fmt: skip
+        record = replace(record, **about)
         data = sign(DocumentType.MASK_RECORD, record_payload(record), *keys)
         store.commit(data, ring, UNIT, confirm_before=NOW + timedelta(hours=1), now=NOW)
 
@@ -238,7 +249,10 @@ def test_the_ledger_names_who_changed_what(bench: Bench) -> None:
     assert [(c["by"], c["second"], c["number"]) for c in changes] == [
         ("Anna", "Ben", 1), ("Anna", "nobody", 2), ("Anna", "Ben", 3), ("Anna", "Ben", 3),
     ]  # fmt: skip
-    assert [c["narrowed"] for c in changes] == [None, False, False, True]
+    # The third waits, and says what it was judged to be all the same.
+    assert [c["narrowed"] for c in changes] == [None, False, True, True]
+    assert [c["waits"] for c in changes] == [False, False, True, False]
+    assert [c["repair"] for c in changes] == [False] * 4
     assert {c["reason"] for c in changes} == {"new driveway"}
     assert changes[1]["added_px"] > 0
     assert changes[1]["removed_px"] == 0
@@ -246,6 +260,57 @@ def test_the_ledger_names_who_changed_what(bench: Bench) -> None:
     assert [c["order"] for c in changes] == [None] * 4
     for before, after in pairwise(changes):
         assert before["new"] == after["old"]
+
+
+def test_another_view_is_a_narrowing_on_the_ledger_and_an_exception_of_the_report(
+    bench: Bench,
+) -> None:
+    one, other = "a" * 64, "b" * 64
+    bench.commit(1, keys=(ANNA, BEN), reference=one)
+    bench.commit(2, keys=(ANNA, BEN), reference=other)
+    bench.store().confirm(NOW, RING)
+    bench.commit(3, keys=(ANNA, BEN), reference=other, frame_px=(128, 96))
+    bench.store().confirm(NOW, RING)
+    changes = _changes(bench)
+    assert [(c.narrowed, c.view_old, c.view_new) for c in changes] == [
+        (None, None, one), (True, one, other), (True, one, other), *[(True, other, other)] * 2,
+    ]  # fmt: skip
+    assert [c.other_frame for c in changes] == [False, False, False, True, True]
+    # To the pixel nothing changed: the masks are the same.
+    assert {(c.added, c.removed, c.removed_px) for c in changes[1:]} == {(0, 0, 0)}
+    told = _told(bench)
+    assert len(told) == 4
+    for text in told[:2]:
+        assert "ANOTHER REFERENCE VIEW (aaaaaaaaaaaa… before, bbbbbbbbbbbb… now)" in text
+        assert "by Anna and Ben" in text
+    assert "together until it is confirmed" in told[0]
+    assert "together until it is confirmed" not in told[1]
+    for text in told[2:]:
+        assert "another frame size" in text
+
+
+def test_the_record_after_a_damage_is_a_grave_exception(bench: Bench) -> None:
+    bench.commit(1, LARGER)
+    (bench.folder / "masks" / "state.json").write_bytes(b"rubbish")
+    assert bench.store().load().trouble
+    bench.commit(2, SQUARE, keys=(ANNA, BEN))
+    first, second = _changes(bench)
+    assert (first.narrowed, first.repair) == (None, False)
+    assert (second.narrowed, second.repair) == (True, True)
+    (text,) = _told(bench)
+    assert "nobody can say what this uncovers" in text
+
+
+def _changes(bench: Bench) -> list[MaskChange]:
+    bodies = [decode(one).body for one in _entries(bench.ledger)]
+    return [body for body in bodies if isinstance(body, MaskChange)]
+
+
+def _told(bench: Bench) -> list[str]:
+    facts = Facts()
+    for one in _entries(bench.ledger):
+        facts.add(decode(one))
+    return [text for text in facts.exceptions() if "Masks" in text]
 
 
 def _entries(ledger: Path) -> tuple[bytes, ...]:

@@ -291,6 +291,16 @@ def test_what_happens_often_is_one_sentence_and_the_gravest_comes_first() -> Non
     assert len(told) == 7
 
 
+def test_masks_on_nobodys_word_are_a_grave_exception_where_some_were_in_force() -> None:
+    facts = Facts()
+    for number, old in enumerate(("0" * 64, DIGEST)):
+        body = MaskChange(old=old, new=DIGEST[::-1], added=0, removed=0, narrowed=None)
+        at = datetime(2026, 10, 1 + number, tzinfo=UTC)
+        facts.add(make_entry(body, seq=number, at=at, boot=1, up_ms=0))
+    (told,) = facts.exceptions()
+    assert told.startswith("2026-10-02 00:00: Masks changed (extent not recorded")
+
+
 def test_a_year_is_told_by_month_and_names_the_days_it_did_not_run() -> None:
     facts = Facts()
     for number in range(400):

@@ -105,6 +105,10 @@ class State:
         """The record that the next one is made against."""
         return self.records[-1] if self.records else None
 
+    def holds(self, record: SignedRecord | None) -> bool:
+        """Whether this record is in force, pending or not."""
+        return record is not None and any(one.digest == record.digest for one in self.records)
+
     @property
     def zones(self) -> ZoneSet | None:
         """What is protected now; `None`: everything, for nothing may be read."""

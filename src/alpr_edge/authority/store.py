@@ -102,12 +102,17 @@ class MaskMove:
         record: the one that was committed, or confirmed.
         people: names of who signed it, by the list of persons, and `city`; empty where a record is
             confirmed by somebody who has no list.
+        narrowed: as it was judged (N6): masks, reference view and frame size. None: nothing was
+            ever in force before.
+        is_repair: what was in force before could not be used.
     """
 
     before: State
     after: State
     record: SignedRecord
     people: tuple[str, ...] = ()
+    narrowed: bool | None = False
+    is_repair: bool = False
 
     @property
     def by_city(self) -> bool:
@@ -318,7 +323,11 @@ class MaskStore:
             self._settle(loaded)
             self._folder.write_record(new)
             self._save(plan.state, max(loaded.persons, keyring.number))
-        self._changed(MaskMove(before, plan.state, new, _people(new, keyring)))
+        repair = bool(loaded.trouble)
+        narrowed = bool(plan.narrowings) if before.records or repair else None
+        self._changed(
+            MaskMove(before, plan.state, new, _people(new, keyring), narrowed, is_repair=repair)
+        )
         return plan
 
     def add(self, data: bytes, city: Sequence[PublicKey]) -> State:
@@ -386,7 +395,8 @@ class MaskStore:
         if keyring is not None:
             with contextlib.suppress(TrustError):
                 people = _people(open_record(newest.data, keyring), keyring)
-        self._changed(MaskMove(before, state, newest, people))
+        # Only what narrows has to wait.
+        self._changed(MaskMove(before, state, newest, people, narrowed=True))
         return state
 
     def note_persons(self, keyring: Keyring) -> None:

@@ -206,14 +206,7 @@ def describe(entry: Entry) -> str:
                 + _why(body.reason)
             )
         case MaskChange():
-            how = {True: "uncovering ground", False: "covering more", None: "extent not recorded"}
-            size = f", {body.added_px} pixels more and {body.removed_px} less are blanked"
-            return (
-                f"Masks changed ({how[body.narrowed]}; {body.added} added, {body.removed} removed"
-                f"{size if body.number else ''}) "
-                f"by {_name(body.by)}{_second(body.second)}"
-                f"{', with an order of the city' if body.order else ''}." + _why(body.reason)
-            )
+            return _masks(body)
         case Commissioning():
             again = ", in place of an earlier record" if body.old else ""
             return f"Commissioned by {_name(body.by)}{_second(body.second)}{again}." + _why(
@@ -274,6 +267,31 @@ def describe(entry: Entry) -> str:
     return body.kind.replace("_", " ").capitalize() + "."
 
 
+def _masks(body: MaskChange) -> str:
+    how = {True: "uncovering ground", False: "covering more", None: "extent not recorded"}
+    size = f", {body.added_px} pixels more and {body.removed_px} less are blanked"
+    told = [
+        f"Masks changed ({how[body.narrowed]}; {body.added} added, {body.removed} removed"
+        f"{size if body.number else ''}) by {_name(body.by)}{_second(body.second)}"
+        f"{', with an order of the city' if body.order else ''}."
+    ]
+    if body.repair:
+        told.append("What was in force before was damaged: nobody can say what this uncovers.")
+    if body.view_old != body.view_new and body.view_old is not None:
+        new = f"{body.view_new[:12]}…" if body.view_new else "none"
+        told.append(
+            f"ANOTHER REFERENCE VIEW ({body.view_old[:12]}… before, {new} now): the camera may "
+            "look elsewhere, and the same masks cover other ground."
+        )
+    elif body.view_new != body.view_old and body.number and not body.repair:
+        told.append(f"They are bound to a first reference view ({str(body.view_new)[:12]}…).")
+    if body.other_frame:
+        told.append("They are made for another frame size and cover other ground.")
+    if body.waits:
+        told.append("Old and new masks stay together until it is confirmed.")
+    return " ".join(told) + _why(body.reason)
+
+
 def _failed_start(body: StartFailed) -> str:
     if body.stage == "broke_off":
         return "A start of the service broke off without a word (a kill, a power cut or a defect)."
@@ -294,8 +312,14 @@ def _exception(body: Body) -> tuple[int, str] | None:
             return GRAVE, "A damaged ledger set aside"
         case SelfTest() if not body.passed:
             return GRAVE, "Self-test failed"
+        case MaskChange() if body.repair:
+            return GRAVE, "Masks put in force after a damage"
+        case MaskChange() if body.view_old != body.view_new and body.view_old is not None:
+            return GRAVE, "Masks bound to another reference view"
         case MaskChange() if body.narrowed is True:
             return GRAVE, "Masks changed, uncovering ground"
+        case MaskChange() if body.narrowed is None and body.old.strip("0"):
+            return GRAVE, "Masks changed, extent not recorded"
         case ModelCheck() if body.outcome == "refused":
             return GRAVE, "Models refused"
         case SoftwareScan() if body.findings:

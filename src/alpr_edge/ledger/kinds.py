@@ -86,7 +86,8 @@ class MaskChange(Body):
     """Polygons, bands and lines that are new."""
     removed: Count
     narrowed: bool | None
-    """Whether any ground became readable that was not; None where that is not known."""
+    """Whether ground may become readable that was not, as it was judged: masks, reference view and
+    frame size. None where that is not known, or nothing was ever in force."""
     by: Person = NOBODY
     second: Person = NOBODY
     order: Digest | None = None
@@ -99,6 +100,15 @@ class MaskChange(Body):
     """Of the mask record; 0 where none did it."""
     polygon: Count = 0
     """Highest number of a polygon that the city ever added by a command."""
+    view_old: Digest | None = None
+    view_new: Digest | None = None
+    """SHA-256 of the reference view that the masks are bound to, before and after."""
+    other_frame: bool = False
+    """Made for another frame size: the same masks cover other ground."""
+    waits: bool = False
+    """Old and new masks are in force together until it is confirmed."""
+    repair: bool = False
+    """What was in force before was damaged, so nobody can say what this uncovers."""
 
 
 class Commissioning(Body):

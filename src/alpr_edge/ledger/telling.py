@@ -82,6 +82,10 @@ class MasksChanged:
         number: of the record that did it.
         order: digest of the record, where the city signed it.
         polygon: the highest number of a polygon that the city ever added.
+        view_old, view_new: digests of the reference views that the masks are bound to.
+        other_frame: made for another frame size.
+        waits: old and new masks are in force together until it is confirmed.
+        repair: what was in force before could not be read.
     """
 
     old: str
@@ -94,6 +98,11 @@ class MasksChanged:
     number: int = 0
     order: str | None = None
     polygon: int = 0
+    view_old: str | None = None
+    view_new: str | None = None
+    other_frame: bool = False
+    waits: bool = False
+    repair: bool = False
 
 
 class Tells(ABC):
@@ -177,6 +186,11 @@ class Tells(ABC):
                 removed_px=change.removed_px,
                 number=change.number,
                 polygon=change.polygon,
+                view_old=change.view_old,
+                view_new=change.view_new,
+                other_frame=change.other_frame,
+                waits=change.waits,
+                repair=change.repair,
             )
         )
 
