@@ -44,6 +44,7 @@ from alpr_edge.trust.durable_file import write_durably
 from alpr_edge.trust.envelope import MAX_ENVELOPE_BYTES, verify_file
 from alpr_edge.trust.kept_number import take_number
 from alpr_edge.trust.keys import PublicKey
+from alpr_edge.trust.signed_pair import finish
 from alpr_edge.zone_set import ZoneSet
 
 _log = logging.getLogger(__name__)
@@ -154,6 +155,7 @@ def check_config_signature(
     The signature lies beside it: `NAME.toml.sig`, an envelope (`trust.envelope.sign_file`) with the
     configuration's `number`, which never goes back.
     """
+    finish(Path(config_file), content, DocumentType.CONFIG, keys)
     data = read_regular_file(f"{os.fspath(config_file)}.sig", limit_bytes=MAX_ENVELOPE_BYTES)
     if isinstance(data, FileTrouble):
         missing = data.detail == "does not exist"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from alpr_edge.trust.documents import DocumentType
 from alpr_edge.trust.envelope import sign_file
 from alpr_edge.trust.key_files import save_private_key
 from alpr_edge.trust.keys import PrivateKey
+from alpr_edge.watch import check_config_signature
 from alpr_edge.wiring.guard import make_mask_store
 
 WHO: dict[str, Any] = {"who": "anna", "reason": "a newer one came"}
@@ -189,3 +191,53 @@ def test_who_brought_a_configuration_is_on_the_ledger(unit: Unit) -> None:
     moved = next(b for b in bodies if isinstance(b, FileMoved))
     assert (moved.act, moved.what, moved.who) == ("pushed", "config", "anna")
     assert unit.real.pull(Parcel.CONFIG, who="anna") == other
+
+
+def signed_config(unit: Unit, street: str, **said: Any) -> tuple[bytes, bytes]:
+    data = (unit.folder / "device.toml").read_bytes().replace(b"Elm Street", street.encode())
+    return data, sign_file(DocumentType.CONFIG, data, CITY, **said)
+
+
+def test_numbers_do_not_go_back_before_the_first_one_counts(unit: Unit) -> None:
+    push, kept = unit.real.push, unit.folder / "identity" / "config.number"
+    ninth, eighth = (signed_config(unit, f"Oak Street {n}", number=n) for n in (9, 8))
+    assert push(Parcel.CONFIG, *ninth, **WHO)["number"] == 9
+    assert code_of(push, Parcel.CONFIG, *eighth, **WHO) == "trust.rollback"
+    assert not kept.exists()
+    for said in ({}, {"number": True}, {"number": 0}, {"number": "10"}):
+        bad = signed_config(unit, "Birch Street", **said)
+        assert code_of(push, Parcel.CONFIG, *bad, **WHO) == "console.push.number"
+    assert (unit.folder / "device.toml").read_bytes() == ninth[0]
+    third, second = unit.signed(3), unit.signed(2)
+    assert push(Parcel.REGISTER, third, **WHO)["serial"] == 3
+    assert code_of(push, Parcel.REGISTER, second, **WHO) == "trust.rollback"
+    assert unit.register.read_bytes() == third
+
+
+def test_a_disk_that_takes_only_one_of_two_files_leaves_both_as_they_were(unit: Unit) -> None:
+    path = unit.folder / "device.toml"
+    sig, waiting = unit.folder / "device.toml.sig", unit.folder / "device.toml.sig.new"
+    first, second = (signed_config(unit, f"Oak Street {n}", number=n) for n in (1, 2))
+    unit.real.push(Parcel.CONFIG, *first, **WHO)
+
+    def fits() -> bool:
+        return check_config_signature(path, path.read_bytes(), (CITY.public,)) == (True, "")
+
+    for stuck in (f".device.toml.{os.getpid()}.new", f".device.toml.sig.new.{os.getpid()}.new"):
+        (unit.folder / stuck).mkdir()
+        assert code_of(unit.real.push, Parcel.CONFIG, *second, **WHO) == "console.disk"
+        (unit.folder / stuck).rmdir()
+        assert (path.read_bytes(), sig.read_bytes(), waiting.exists()) == (*first, False)
+    # A power cut before the file: the waiting signature is about nothing that is there.
+    waiting.write_bytes(second[1])
+    assert fits()
+    assert sig.read_bytes() == first[1]
+    # And after it: the start takes the signature that fits, and an older number still is one.
+    path.write_bytes(second[0])
+    assert code_of(unit.real.push, Parcel.CONFIG, *first, **WHO) == "trust.rollback"
+    assert fits()
+    assert (sig.read_bytes(), waiting.exists()) == (second[1], False)
+    # Nobody else's.
+    path.write_bytes(b"other")
+    waiting.write_bytes(sign_file(DocumentType.CONFIG, b"other", PrivateKey.generate(), number=3))
+    assert not fits()

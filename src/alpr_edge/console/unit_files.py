@@ -2,7 +2,8 @@
 
 Rules:
 - What is brought counts only with the signature that it needs: masks as `authority` judges them,
-  register, configuration and update the city's. Numbers never go back.
+  register, configuration and update the city's. Numbers never go back, also not between two
+  that come before the first one counts.
 - Every file that goes, comes or is refused is on the ledger with who, why and its SHA-256; what
   takes the ledger along or changes the unit takes a reason (`device.REASONED`). A ledger that
   cannot be written keeps nobody from repairing a unit.
@@ -13,11 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from alpr_edge.config.files import FileTrouble, read_regular_file
 from alpr_edge.config.models import DeviceConfig
@@ -42,6 +43,7 @@ from alpr_edge.trust.durable_file import write_durably
 from alpr_edge.trust.envelope import examine, verify_file
 from alpr_edge.trust.kept_number import kept_number, take_number
 from alpr_edge.trust.keyring import Keyring
+from alpr_edge.trust.signed_pair import finish, put_pair, signed_about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,14 +202,14 @@ class UnitFiles:
             raise _unsigned("alpr-edge config sign; push FILE and FILE.sig")
         ring = self._ring()
         payload = verify_file(signature, data, DocumentType.CONFIG, ring.city)
-        number = payload.get("number")
-        highest = kept_number(Path(self._config.trust.identity) / "config.number")
-        if isinstance(number, int) and number != highest:
-            # The unit would refuse it at the next start (`watch.check_config_signature`).
+        # The unit would refuse it at the next start (`watch.check_config_signature`).
+        number = _number("configuration", payload)
+        kept = kept_number(Path(self._config.trust.identity) / "config.number")
+        highest = max(kept, _number_in_place(path, ring))
+        if number != highest:
             check_number("configuration", number, highest)
         try:
-            write_durably(path, data)
-            write_durably(path.with_name(path.name + ".sig"), signature)
+            put_pair(path, data, signature)
         except OSError as err:
             raise disk(err) from err
         old, new = config_digest(self._config), config_digest(config)
@@ -229,13 +231,7 @@ class UnitFiles:
         if signature is None:
             raise _unsigned("alpr-edge keys sign-update; push FILE and FILE.sig")
         payload = verify_file(signature, data, DocumentType.UPDATE, self._ring().city)
-        number = payload.get("number")
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise TrustError(
-                "the signature of the update has no number",
-                code="console.push.number",
-                hint="alpr-edge keys sign-update --number N",
-            )
+        number = _number("update", payload)
         known = Path(self._config.trust.identity) / "update.number"
         highest = kept_number(known)
         if number < highest:
@@ -291,6 +287,33 @@ def disk(err: OSError) -> ConsoleError:
 
 def _unsigned(hint: str) -> TrustError:
     return TrustError("the city's signature is missing", code="console.push.unsigned", hint=hint)
+
+
+def _number(what: str, payload: Mapping[str, Any]) -> int:
+    """The number that a signature gives to a file.
+
+    Raises:
+        TrustError: `console.push.number`: it gives none.
+    """
+    number = payload.get("number")
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise TrustError(
+            f"the signature of the {what} has no number",
+            code="console.push.number",
+            hint="sign it again, with --number N",
+        )
+    return number
+
+
+def _number_in_place(path: Path, ring: Keyring) -> int:
+    """Of the configuration that waits for the next start, which alone keeps it; 0: of none."""
+    content = read_regular_file(path, limit_bytes=1 << 20)
+    if isinstance(content, FileTrouble):
+        return 0
+    finish(path, content, DocumentType.CONFIG, ring.city)
+    beside = path.with_name(f"{path.name}.sig")
+    number = (signed_about(beside, content, DocumentType.CONFIG, ring.city) or {}).get("number")
+    return number if isinstance(number, int) else 0
 
 
 def _check_reason(act: str, what: Parcel, reason: str) -> None:

@@ -33,6 +33,7 @@ from alpr_edge.trust.keys import PublicKey
 
 Stamp = tuple[int, ...]
 _ABSENT: Final[Stamp] = ()
+_NOT_KEPT: Final = "placement.register.number"
 _T = TypeVar("_T")
 
 
@@ -128,8 +129,15 @@ class SiteFiles:
                 code="placement.register.none",
                 hint="set site.premises",
             )
-        loaded = _opened(data, self._keys(), "the register")
+        keys = self._keys()
+        loaded = _opened(data, keys, "the register")
         number = self._paths.register_number
+        # One that nobody has loaded since it came has been here, too.
+        try:
+            self._register(path, keys)
+        except AlprEdgeError as err:
+            if err.code == _NOT_KEPT:
+                raise
         if not loaded.signers and number is not None and kept_number(number):
             raise BadSignature(
                 "a register of the city has been here: one that nobody signed does not replace it",
@@ -147,9 +155,7 @@ class SiteFiles:
         loaded = _opened(read(path, limit_bytes=MAX_BYTES), keys, display_name(path))
         number = self._paths.register_number
         if loaded.signers and number is not None:
-            take_number(
-                "register", loaded.register.serial, number, code="placement.register.number"
-            )
+            take_number("register", loaded.register.serial, number, code=_NOT_KEPT)
         return loaded.register
 
 
