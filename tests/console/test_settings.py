@@ -7,6 +7,7 @@ import hashlib
 import subprocess
 import sys
 import tomllib
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,21 @@ def test_what_is_written_is_read_again(address: str, gateway: str, dns: list[str
         settings.check()
     assert read_network_file(network_file("eth0", settings)) == settings
     assert read_network_file("[Match]\nName=e*\n") is None
+
+
+def test_no_network_names_a_time_server() -> None:
+    """Networkd takes one from DHCP unless each of its sections says no (systemd.network(5))."""
+    parsed = ConfigParser(delimiters="=", strict=False)
+    parsed.read_string(network_file("eth0", LinkSettings()))
+    assert parsed["Network"]["DHCP"] == "yes"
+    for section in ("DHCPv4", "DHCPv6"):
+        for key in ("UseNTP", "UseDomains", "UseHostname"):
+            assert parsed[section][key] == "no"
+    parsed = ConfigParser(delimiters="=", strict=False)
+    parsed.read_string(network_file("eth0", LinkSettings("10.0.0.5/24", "10.0.0.1", ("10.0.0.2",))))
+    # Nor does a router that speaks up, where the address is fixed.
+    assert parsed["Network"]["DHCP"] == parsed["Network"]["IPv6AcceptRA"] == "no"
+    assert "NTP" not in parsed["Network"]
 
 
 def unit_with(tmp_path: Path, *, tls: bool, mine: bool) -> Any:

@@ -20,6 +20,9 @@ from alpr_edge.config.edit import set_key
 from alpr_edge.errors import ConsoleError
 
 DHCP: Final = "dhcp"
+_NOT_FROM_DHCP: Final = "".join(
+    f"\n[{way}]\nUseNTP=no\nUseDomains=no\nUseHostname=no\n" for way in ("DHCPv4", "DHCPv6")
+)
 _HEAD: Final = "# Written by the console of alpr-edge: set network, commit network.\n"
 
 
@@ -63,12 +66,16 @@ class LinkSettings:
 
 
 def network_file(link: str, settings: LinkSettings) -> str:
-    """As systemd-networkd reads it. Source: systemd.network(5)."""
+    """As systemd-networkd reads it. Source: systemd.network(5).
+
+    No network names a time server (networkd would take it unless it is told not to): masks,
+    register and signatures hang on the clock.
+    """
     lines = [f"[Match]\nName={link}\n\n[Network]\n"]
     if settings.address == DHCP:
-        lines.append("DHCP=yes\n")
+        lines.append(f"DHCP=yes\n{_NOT_FROM_DHCP}")
     else:
-        lines.append(f"DHCP=no\nAddress={settings.address}\n")
+        lines.append(f"DHCP=no\nIPv6AcceptRA=no\nAddress={settings.address}\n")
         lines += [f"Gateway={settings.gateway}\n"] if settings.gateway else []
         lines += [f"DNS={one}\n" for one in settings.dns]
     return _HEAD + "".join(lines)
