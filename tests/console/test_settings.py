@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from configparser import ConfigParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,41 @@ def test_what_is_written_is_read_again(address: str, gateway: str, dns: list[str
         settings.check()
     assert read_network_file(network_file("eth0", settings)) == settings
     assert read_network_file("[Match]\nName=e*\n") is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("gateway fe80::1%é", 'gateway "fe80::1%x y"', "dns fe80::1%eth0", "dns 127.0.0.1"),
+        *("dns ::1", "dns ::", "dns ff02::1", "dns ::ffff:127.0.0.1", "gateway 0.0.0.0"),
+        *("address 127.0.0.1/8", "address 0.0.0.0/0", "address 224.0.0.1/4", "address ::1/128"),
+        *("address 10.0.0.0/24", "address 10.0.0.255/24", "address 255.255.255.255/32"),
+        *("address fe80::1%é/64", "address fe80::1/64%x", "address fd00::/64", "address 0.1.2.3/8"),
+        *("address 10.0.0.5/", "address 10.0.0.5/24/24", "address ١٠.0.0.5/24", "address /24"),
+    ],
+)
+def test_an_address_at_which_no_machine_can_be_is_refused(terminal: Terminal, wrong: str) -> None:
+    out = terminal.type(f"configure\n{ADDRESS}\nset network {wrong}\nshow settings")
+    assert "console.syntax" in out
+    assert "address: 10.0.0.5/24" in out
+    assert terminal.defects == []
+    key, _, value = wrong.replace('"', "").partition(" ")
+    settings = LinkSettings("10.0.0.5/24", "10.0.0.1", ("10.0.0.2",))
+    settings = replace(settings, **{key: (value,) if key == "dns" else value})
+    assert code_of(settings.check) == "console.network.invalid"
+
+
+def test_networks_of_two_have_no_address_to_spare() -> None:
+    for address in ("10.0.0.4/31", "10.0.0.4/32", "fd00::/127", "fd00::5/64"):
+        LinkSettings(address).check()
+
+
+@given(st.text(max_size=24) | st.ip_addresses().map(str), st.text("0123456789/%é ", max_size=4))
+def test_what_counts_as_an_address_is_plain_text(address: str, prefix: str) -> None:
+    settings = LinkSettings(f"{address}/{prefix}", address, (address, f"{address}{prefix}"))
+    with contextlib.suppress(ConsoleError):
+        settings.check()
+        network_file("eth0", settings).encode("ascii")
 
 
 def test_no_network_names_a_time_server() -> None:

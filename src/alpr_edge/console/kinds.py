@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface
 from math import isfinite
 from typing import Any, Final
 
 from alpr_edge.config.rules import host_name
 from alpr_edge.console.access import Level
 from alpr_edge.console.grammar import Kind
+from alpr_edge.console.settings import address_text, interface_text
 
 _USER: Final = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 _FRAME: Final = re.compile(r"(\d{2,5})x(\d{2,5})")
@@ -141,16 +141,12 @@ def _address(text: str) -> str:
         return text
     if "/" not in text:
         raise ValueError("dhcp, or address and prefix")
-    return str(ip_interface(text))
-
-
-def _ip(text: str) -> str:
-    return str(ip_address(text))
+    return interface_text(text)
 
 
 Parse = Callable[[str], Any]
 ADDRESS: Final = Kind("<dhcp|address/prefix>", _address, "10.0.0.5/24")
-IP: Final = Kind("<address>", _ip, "10.0.0.1")
+IP: Final = Kind("<address>", address_text, "10.0.0.1")
 HOST: Final = Kind("<host>", host_name, "broker.example")
 PORT: Final = whole(1, 65_535, "<port>", "8883")
 PLACE: Final = Kind("<x,y>", _place, "0.25,0.4")

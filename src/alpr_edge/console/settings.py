@@ -13,17 +13,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv4Network, IPv6Address, ip_address, ip_interface
 from typing import Final
 
 from alpr_edge.config.edit import set_key
 from alpr_edge.errors import ConsoleError
 
 DHCP: Final = "dhcp"
+_THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")
 _NOT_FROM_DHCP: Final = "".join(
     f"\n[{way}]\nUseNTP=no\nUseDomains=no\nUseHostname=no\n" for way in ("DHCPv4", "DHCPv6")
 )
 _HEAD: Final = "# Written by the console of alpr-edge: set network, commit network.\n"
+
+
+def address_text(text: str) -> str:
+    """An address of one machine, written as usual.
+
+    Raises:
+        ValueError: it is none, or one at which no other machine can be.
+    """
+    if "%" in text:
+        raise ValueError("without a scope (%): the link is the unit's own")
+    one = ip_address(text)
+    if isinstance(one, IPv6Address):
+        strange = one.ipv4_mapped is not None
+    else:
+        strange = one.is_reserved or one in _THIS_NETWORK
+    if strange or one.is_loopback or one.is_multicast or one.is_unspecified:
+        raise ValueError(f"{one} is no address of a machine in a network")
+    return str(one)
+
+
+def interface_text(text: str) -> str:
+    """Address and prefix of the unit, written as usual.
+
+    Raises:
+        ValueError: as `address_text`, or it names the network and not a machine in it.
+    """
+    address, _, prefix = text.partition("/")
+    here = ip_interface(f"{address_text(address)}/{prefix}")
+    network = here.network
+    if network.num_addresses > 2 and (
+        here.ip == network.network_address
+        or (here.version == 4 and here.ip == network.broadcast_address)
+    ):
+        raise ValueError(f"{here} is the network, or all of it: no machine in it")
+    return str(here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +90,13 @@ class LinkSettings:
             if self.gateway or self.dns:
                 raise _invalid("with dhcp, gateway and dns come from the network")
             return
-        here = ip_interface(self.address)
+        try:
+            here = ip_interface(interface_text(self.address))
+            for one in (self.gateway, *self.dns):
+                if one:
+                    address_text(one)
+        except ValueError as err:
+            raise _invalid(str(err)) from None
         if self.gateway and ip_address(self.gateway) not in here.network:
             raise _invalid(f"the gateway {self.gateway} is not within {here.network}")
         if self.gateway and ip_address(self.gateway) == here.ip:
