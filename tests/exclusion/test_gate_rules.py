@@ -595,3 +595,26 @@ def test_a_begin_is_explained_by_the_latest_end_before_it() -> None:
     world.step(closed=[(3, "SAME123")])
     world.wait(30)
     assert world.released == ["SAME123"] * 3
+
+
+@pytest.mark.parametrize(("place", "is_kin"), [((200, 180), True), ((60, 60), False)])
+@pytest.mark.parametrize("left_before", [False, True])
+def test_a_begin_that_is_explained_may_still_be_one_that_was_lost_before(
+    place: tuple[int, int], is_kin: bool, left_before: bool
+) -> None:
+    """Seen 0.7 s ago: within three plate widths and as many a second of where it was."""
+    world = World(limits=replace(LIMITS, hold_ns=4_000_000_000))
+    if left_before:
+        world.drive(7, [(x, 20) for x in range(20, 640, 60)], "HASLEFT")
+    for x, y in ((480, 180), (300, 180), place, place):
+        world.step({1: quad_at(x, y)})
+    for number, x in enumerate((20, 70, 120, 170)):
+        world.step({2: quad_at(x, 340)}, unread=[] if number else [1])
+    world.step(closed=[(2, "SAME123")])
+    for x in range(270, 640, 50):
+        world.step({3: quad_at(x, 340)})
+    world.step(closed=[(3, "SAME123")])
+    world.wait(60)
+    assert [text for text in world.released if text == "SAME123"] == (
+        [] if is_kin else ["SAME123"] * 2
+    )
