@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,8 @@ def test_a_register_is_taken_from_the_city_and_never_an_older_one(unit: Unit) ->
     assert unit.real.push(Parcel.REGISTER, third, **WHO)["serial"] == 3
     assert unit.real.pull(Parcel.REGISTER) == third
     assert unit.moved() == [
+        ("asked", "register", "console.not_available"),
+        ("refused", "register", "console.reason"),
         ("refused", "register", "placement.register.unsigned"),
         ("refused", "register", "trust.signature.missing"),
         ("pushed", "register", None),
@@ -188,7 +191,7 @@ def test_who_brought_a_configuration_is_on_the_ledger(unit: Unit) -> None:
     changed = next(b for b in bodies if isinstance(b, ConfigChange))
     # Who agreed is the city; who brought it is told beside.
     assert (changed.by, changed.reason) == ("city", "a newer one came")
-    moved = next(b for b in bodies if isinstance(b, FileMoved))
+    moved = [b for b in bodies if isinstance(b, FileMoved)][-1]
     assert (moved.act, moved.what, moved.who) == ("pushed", "config", "anna")
     assert unit.real.pull(Parcel.CONFIG, who="anna") == other
 
@@ -241,3 +244,25 @@ def test_a_disk_that_takes_only_one_of_two_files_leaves_both_as_they_were(unit: 
     path.write_bytes(b"other")
     waiting.write_bytes(sign_file(DocumentType.CONFIG, b"other", PrivateKey.generate(), number=3))
     assert not fits()
+
+
+def test_what_was_asked_in_vain_and_what_was_shown_is_on_the_ledger(unit: Unit) -> None:
+    real, by = unit.real, {"who": "anna", "reason": ""}
+    assert code_of(real.pull, Parcel.LOG, **by) == "console.reason"
+    assert code_of(real.pull, Parcel.UPDATE, **by) == NOT_HERE
+    assert code_of(real.push, Parcel.LOG, b"x", **by) == NOT_HERE
+    assert code_of(real.still, 640, clear_plates=False, **by) == "exclusion.still.none"
+    data = real.requested({"mqtt.port": 8883}, who="anna")
+    # Judged, as each key is set: it does not leave.
+    real.requested({"mqtt.port": 8884})
+    assert unit.moved() == [
+        ("asked", "log", "console.reason"),
+        ("asked", "update", NOT_HERE),
+        ("refused", "log", NOT_HERE),
+        ("asked", "picture", "exclusion.still.none"),
+        ("pulled", "request", None),
+    ]
+    told = [b for b in unit.bodies() if isinstance(b, FileMoved)]
+    assert {b.who for b in told} == {"anna"}
+    assert told[0].digest == hashlib.sha256(b"").hexdigest()
+    assert told[-1].digest == hashlib.sha256(data).hexdigest()

@@ -265,8 +265,11 @@ class DeviceAccess(Protocol):
         """
         ...
 
-    def requested(self, signed: Mapping[str, str | int]) -> bytes:
+    def requested(self, signed: Mapping[str, str | int], *, who: str = "") -> bytes:
         """The configuration with some keys (`table.key`) changed, for the city to sign.
+
+        Args:
+            who: gets it, which goes to the ledger; empty: nobody, it is only judged.
 
         Raises:
             ConfigError: it would not be sound.
@@ -286,6 +289,8 @@ class DeviceAccess(Protocol):
 
     def still(self, width_px: int, *, clear_plates: bool, reason: str, who: str) -> Still:
         """The view now: masked, at most so wide, plates blurred unless a reason is given.
+
+        That it was given out, or asked for in vain, is on the ledger.
 
         Raises:
             ExclusionError: no masks are in force, or no frame has come.

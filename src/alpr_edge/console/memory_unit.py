@@ -206,7 +206,7 @@ class MemoryUnit:
         self.done.append(f"network by {who}")
         return settings.document()
 
-    def requested(self, signed: Mapping[str, str | int]) -> bytes:
+    def requested(self, signed: Mapping[str, str | int], *, who: str = "") -> bytes:
         """A small configuration, changed."""
         return changed_text('[mqtt]\nhost = "127.0.0.1"\n', signed).encode()
 

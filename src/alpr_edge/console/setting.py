@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -62,11 +62,15 @@ def _commit_network(sitting: Sitting, values: dict[str, Any]) -> Talk:
 
 
 def request_of(sitting: Sitting) -> bytes:
-    """The configuration with what was set, for the city to sign.
+    """The configuration with what was set, for the city to sign. It leaves: the ledger is told.
 
     Raises:
         ConsoleError: `console.settings.none`: nothing was.
     """
+    return sitting.device.requested(_changed(sitting), who=sitting.user.name)
+
+
+def _changed(sitting: Sitting) -> Mapping[str, str | int]:
     signed = sitting.settings.signed
     if not signed:
         raise ConsoleError(
@@ -74,7 +78,7 @@ def request_of(sitting: Sitting) -> bytes:
             code="console.settings.none",
             hint="configure, set mqtt host …",
         )
-    return sitting.device.requested(signed)
+    return signed
 
 
 def _show_request(sitting: Sitting, values: dict[str, Any]) -> Talk:
@@ -92,10 +96,7 @@ def _discard(sitting: Sitting, values: dict[str, Any]) -> Talk:
 
 
 def _test(sitting: Sitting, values: dict[str, Any]) -> Talk:
-    signed = None
-    if values.get("requested"):
-        request_of(sitting)
-        signed = sitting.settings.signed
+    signed = _changed(sitting) if values.get("requested") else None
     yield Now("reaching the broker …")
     found = sitting.device.test_mqtt(signed, who=sitting.user.name)
     yield say(*lay_out(found), data=found)

@@ -411,9 +411,12 @@ class RealUnit:
             self._tells.config_changed(digest, digest, by, settings=("network",))
         return done
 
-    def requested(self, signed: Mapping[str, str | int]) -> bytes:
+    def requested(self, signed: Mapping[str, str | int], *, who: str = "") -> bytes:
         """See `DeviceAccess`."""
-        return unit_settings.requested(self._place.config_file, signed)[0]
+        data = unit_settings.requested(self._place.config_file, signed)[0]
+        if who:
+            self._files.note("pulled", "request", data, By(who))
+        return data
 
     def take_reference(self, seconds: float = 60.0) -> Document:
         """See `DeviceAccess`."""
@@ -437,15 +440,19 @@ class RealUnit:
 
     def still(self, width_px: int, *, clear_plates: bool, reason: str, who: str) -> Still:
         """See `DeviceAccess`. Plates are never shown (`view_keeper`)."""
-        zones = self.masks().zones
-        if zones is None:
-            raise ExclusionError(
-                "without masks in force there is no picture: everything is protected",
-                code="exclusion.still.none",
-                hint="commit masks first; they may be drawn from the map (docs/placement.md)",
-            )
-        digest = mask_digest(zones)
-        return self._alive().view.still(width_px, digest, clear_plates=clear_plates)
+        by = By(who, reason=reason)
+        with self._files.refusals("asked", "picture", b"", by):
+            zones = self.masks().zones
+            if zones is None:
+                raise ExclusionError(
+                    "without masks in force there is no picture: everything is protected",
+                    code="exclusion.still.none",
+                    hint="commit masks first; they may be drawn from the map (docs/placement.md)",
+                )
+            digest = mask_digest(zones)
+            still = self._alive().view.still(width_px, digest, clear_plates=clear_plates)
+        self._files.note("pulled", "picture", still.jpeg, by)
+        return still
 
     def reads(self, count: int, *, reason: str, who: str) -> list[Document]:
         """See `DeviceAccess`. The oldest that wait; first on the ledger, then shown."""

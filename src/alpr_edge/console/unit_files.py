@@ -4,9 +4,10 @@ Rules:
 - What is brought counts only with the signature that it needs: masks as `authority` judges them,
   register, configuration and update the city's. Numbers never go back, also not between two
   that come before the first one counts.
-- Every file that goes, comes or is refused is on the ledger with who, why and its SHA-256; what
-  takes the ledger along or changes the unit takes a reason (`device.REASONED`). A ledger that
-  cannot be written keeps nobody from repairing a unit.
+- Every file that is given out, comes or is refused here is on the ledger with who, why and its
+  SHA-256; what takes the ledger along or changes the unit takes a reason (`device.REASONED`). It is
+  told before the first byte goes: whether it arrived, the unit does not know. A ledger that cannot
+  be written keeps nobody from repairing a unit.
 - An update is kept, not installed: this version has no installer.
 """
 
@@ -90,24 +91,25 @@ class UnitFiles:
 
     def pull(self, what: Parcel, *, who: str, reason: str) -> bytes:
         """See `DeviceAccess.pull`."""
-        _check_reason("pull", what, reason)
         does = {
             Parcel.MASKS: self._pull_masks,
             Parcel.REGISTER: self._pull_register,
             Parcel.CONFIG: self._pull_config,
             Parcel.LOG: self._pull_log,
         }
-        if what not in does:
-            raise not_here(f"{what.value} cannot be pulled from this unit", "")
-        data = does[what]()
-        self.note("pulled", what.value, data, By(who, reason=reason))
+        by = By(who, reason=reason)
+        with self.refusals("asked", what.value, b"", by):
+            _check_reason("pull", what, reason)
+            if what not in does:
+                raise not_here(f"{what.value} cannot be pulled from this unit", "")
+            data = does[what]()
+        self.note("pulled", what.value, data, by)
         return data
 
     def push(
         self, what: Parcel, data: bytes, signature: bytes | None, *, who: str, reason: str
     ) -> Document:
         """See `DeviceAccess.push`."""
-        _check_reason("push", what, reason)
         by = By(who, reason=reason)
         does: dict[Parcel, Callable[[], Document]] = {
             Parcel.MASKS: lambda: self._push_masks(data),
@@ -115,9 +117,10 @@ class UnitFiles:
             Parcel.CONFIG: lambda: self._push_config(data, signature, by),
             Parcel.UPDATE: lambda: self._push_update(data, signature),
         }
-        if what not in does:
-            raise not_here(f"{what.value} cannot be pushed to this unit", "")
-        with self._refusals(what, data, by):
+        with self.refusals("refused", what.value, data, by):
+            _check_reason("push", what, reason)
+            if what not in does:
+                raise not_here(f"{what.value} cannot be pushed to this unit", "")
             done = does[what]()
         self.note("pushed", what.value, data, by)
         return done
@@ -263,11 +266,12 @@ class UnitFiles:
             self._tells.file_moved(act, what, hashlib.sha256(data).hexdigest(), by, code=code)
 
     @contextmanager
-    def _refusals(self, what: Parcel, data: bytes, by: By) -> Iterator[None]:
+    def refusals(self, act: MovedAct, what: MovedFile, data: bytes, by: By) -> Iterator[None]:
+        """Put on the ledger what is refused within."""
         try:
             yield
         except AlprEdgeError as err:
-            self.note("refused", what.value, data, by, code=err.code)
+            self.note(act, what, data, by, code=err.code)
             raise
 
 

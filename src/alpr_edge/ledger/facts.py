@@ -259,7 +259,8 @@ def describe(entry: Entry) -> str:
             return f"{body.witness} cosigned {body.size} entries."
         case FileMoved():
             refused = f" ({body.code})" if body.code else ""
-            return f"{body.what} {body.act} by {_name(body.who)}{refused}." + _why(body.reason)
+            act = "asked for, not given out," if body.act == "asked" else body.act
+            return f"{body.what} {act} by {_name(body.who)}{refused}." + _why(body.reason)
         case Reported():
             return f"{body.what.capitalize()} made by {body.who}."
         case Restarted():

@@ -342,12 +342,14 @@ class Reported(Body):
 class FileMoved(Body):
     """A whole file was fetched from the device over the console, brought to it, or refused.
 
-    `tried`: the broker that a request names (a configuration that nobody signed) was reached.
+    `pulled`: it was given out; whether it arrived, nobody knows. `asked`: it was not given out
+    (`code` says why; the digest is that of nothing). `tried`: the broker that a request names (a
+    configuration that nobody signed) was reached.
     """
 
     kind: Literal["file_moved"] = "file_moved"
-    act: Literal["pulled", "pushed", "refused", "tried"]
-    what: Literal["masks", "register", "config", "log", "update", "request"]
+    act: Literal["pulled", "pushed", "refused", "tried", "asked"]
+    what: Literal["masks", "register", "config", "log", "update", "request", "picture"]
     digest: Digest
     """SHA-256 of the file as it went over the cable."""
     who: Person

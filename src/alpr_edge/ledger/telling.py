@@ -35,8 +35,8 @@ from alpr_edge.ledger.kinds import (
 )
 
 Way = Literal["serial", "network", "local"]
-MovedAct = Literal["pulled", "pushed", "refused", "tried"]
-MovedFile = Literal["masks", "register", "config", "log", "update", "request"]
+MovedAct = Literal["pulled", "pushed", "refused", "tried", "asked"]
+MovedFile = Literal["masks", "register", "config", "log", "update", "request", "picture"]
 StoragePart = Literal["outbox", "ledger", "config", "masks", "models", "keys"]
 TimeSource = Literal["ntp", "gnss", "rtc", "manual", "unknown", "ptp"]
 
