@@ -123,10 +123,60 @@ def test_cosignatures_are_on_record_once_an_hour(desk: Desk) -> None:
         assert desk.watch.answered(600, desk.line(600))
     assert len(desk.told) == 1
     desk.hand.go(HOUR_S + 1)
-    assert desk.watch.answered(600, desk.line(600))
+    # The same one again is no news; the witness's word of an hour later is.
+    assert desk.watch.answered(600, desk.line(600, at=AT - 3601))
+    assert len(desk.told) == 1
+    assert desk.watch.answered(600, desk.line(600, at=AT + 1))
     assert desk.told[1] == Witnessed(
-        state="cosigned", witness=NAME, size=600, at="2026-09-21T14:13:20.000Z"
+        state="cosigned", witness=NAME, size=600, at="2026-09-21T14:13:21.000Z"
     )
+
+
+def test_an_old_cosignature_delivered_again_hides_no_silence(desk: Desk) -> None:
+    kept: list[int] = []
+    desk.watch._keep = lambda head, _: kept.append(head.size)
+    first, line = desk.line(1), desk.line(600)
+    assert desk.watch.answered(600, line)
+    for _ in range(5):
+        desk.grow(1)
+        desk.hand.go(599)
+        assert desk.watch.answered(600, line)
+        desk.watch.look(605)
+    assert desk.watch.is_missing
+    assert desk.warned == [True]
+    # Nor does one end it, of whatever size up to the last, today's word for it included.
+    for size, old in ((1, first), (600, line), (600, desk.line(600, at=AT + 9000)), (599, None)):
+        desk.hand.go(HOUR_S + 1)
+        assert desk.watch.answered(size, old or desk.line(size, at=AT + 9999))
+        desk.watch.look(605)
+        assert desk.watch.is_missing
+    assert desk.warned == [True]
+    assert min(kept) == 600
+    assert {one.size for one in desk.told if isinstance(one, Witnessed)} == {600}
+    assert desk.watch.answered(605, desk.line(605))
+    assert desk.warned == [True, False]
+    assert kept[-1] == 605
+
+
+def test_a_run_knows_what_was_cosigned_before_it(desk: Desk) -> None:
+    assert desk.ledger.cosigned_size() == 0
+    assert desk.watch.answered(500, desk.line(500))
+    desk.told.clear()
+    watch = WitnessWatch(
+        [desk.key],
+        desk.ledger.checkpoint_at,
+        desk.told.append,
+        keep=desk.ledger.keep_cosigned,
+        warn=desk.warned.append,
+        within_s=600.0,
+        monotonic=desk.hand.clock().monotonic,
+        before=desk.ledger.cosigned_size(),
+    )
+    assert watch.answered(1, desk.line(1))
+    assert watch.latest is None
+    assert desk.told == []
+    assert watch.answered(500, desk.line(500))
+    assert watch.latest is not None
 
 
 def test_the_cosigned_checkpoint_goes_with_a_copy_and_is_checked(

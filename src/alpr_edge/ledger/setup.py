@@ -379,6 +379,7 @@ def open_kit(
             warn=lambda missing: kit.warn(MISSING, missing),
             within_s=wanted.witness_within_s,
             monotonic=Clock().monotonic,
+            before=ledger.cosigned_size(),
         )
     channel: LedgerChannel | None = None
     if mqtt is not None and wanted.publish:

@@ -305,6 +305,14 @@ class Ledger:
         except AuditError as err:
             _log.warning("the cosigned checkpoint is not kept", extra={"code": err.code})
 
+    def cosigned_size(self) -> int:
+        """How many entries the checkpoint that was kept last speaks of; 0 without one."""
+        try:
+            raw = self._folder.cosigned()
+            return 0 if raw is None else parse_checkpoint(parse_note(raw).text).size
+        except AuditError:
+            return 0
+
     def submission(self, old: int) -> Submission | None:
         """The newest checkpoint and the proof that it continues `old` entries; None without."""
         with self._flushing:

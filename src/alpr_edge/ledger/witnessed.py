@@ -7,6 +7,8 @@ Rules:
 - The first cosignature of a run, one after a silence, and then one an hour are on record, and the
   newest of them lies beside the tiles (`COSIGNED`), for whoever checks a copy.
 - A head that no witness has cosigned for `within_s` is `missing`: in health, on record, stated.
+- Only a cosignature of more entries than the last one counts as heard. Brokers deliver old ones
+  again (retained, after each reconnect), and could do so on purpose: they hide no silence.
 - An answer that does not verify is an alarm, once an hour; it changes nothing else.
 
 Source: C2SP tlog-cosignature (cosignature/v1).
@@ -57,6 +59,7 @@ class WitnessWatch:
         tell: puts on record.
         keep: keeps a cosigned checkpoint, given its head and the cosignature's line.
         warn: told whether witnesses are missing, whenever that changes.
+        before: how many entries were cosigned before this run, as the ledger knows.
     """
 
     def __init__(
@@ -69,11 +72,13 @@ class WitnessWatch:
         warn: Callable[[bool], None],
         within_s: float,
         monotonic: Callable[[], float],
+        before: int = 0,
     ) -> None:
         self._keys, self._checkpoint, self._tell = keys, checkpoint, tell
         self._keep, self._warn = keep, warn
         self._within_s, self._monotonic = within_s, monotonic
         self._lock = threading.Lock()
+        self._before = before
         self._uncosigned_s = monotonic()
         self._told_s = self._refused_s = float("-inf")
         self.latest: Seen | None = None
@@ -110,9 +115,15 @@ class WitnessWatch:
                 self._tell(Trigger(what="witness_unverified", count=size))
             return False
         assert head is not None
-        if self.latest is None or seen.size >= self.latest.size:
-            self.latest, self._uncosigned_s = seen, now_s
-        if self.is_missing or now_s - self._told_s > HOUR_S:
+        known = Seen("", self._before, 0) if self.latest is None else self.latest
+        is_more = seen.size > known.size
+        if not is_more and (seen.size < known.size or seen.at <= known.at):
+            return True  # an old one once more
+        self.latest = seen
+        if is_more:
+            self._uncosigned_s = now_s
+        is_back = self.is_missing and is_more
+        if is_back or now_s - self._told_s > HOUR_S:
             self._told_s = now_s
             self._tell(
                 Witnessed(
@@ -123,7 +134,7 @@ class WitnessWatch:
                 )
             )
             self._keep(head, line)
-        if self.is_missing:
+        if is_back:
             self.is_missing = False
             self._warn(False)
         return True
