@@ -187,3 +187,12 @@ def lrzsz(command: list[str], folder: Path, port: Path) -> None:
         assert done.returncode == 0, done.stderr
     finally:
         os.close(wire)
+
+
+def test_noise_holds_no_session_open(terminal: Terminal) -> None:
+    terminal.type("receive masks")
+    for _ in range(301):
+        terminal.clocks.pass_s(1)
+        terminal.bytes(b"x")
+        terminal.tick()
+    assert terminal.session._sitting.seat.user is None

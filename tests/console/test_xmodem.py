@@ -141,3 +141,27 @@ def test_we_receive_what_lrzsz_sends(tmp_path: Path, blocks: list[str]) -> None:
     _drive(receiver, [_program("sx"), "-b", "-q", *blocks, "file"], tmp_path)
     assert receiver.failed == ""
     assert got[0][: len(data)] == data
+
+
+@pytest.mark.parametrize("noise", [b"\x00", b"x", b"\x06", b"\x15", b"C", b"\x01", b"\x02\x01"])
+@pytest.mark.parametrize("began", [False, True])
+def test_noise_keeps_no_transfer_alive(noise: bytes, began: bool) -> None:
+    """A byte a tick, for ever: each end gives up once nothing has gone on for two minutes."""
+    sender, receiver = Sender(bytes(300)), Receiver(lambda _: b"")
+    if began:
+        receiver.feed(sender.feed(b"C")[0])
+        assert receiver.moved == 1
+    ends: list[Transfer] = [receiver]
+    if noise != b"\x06":
+        # What acknowledges every block moves the file, as far as a sender can know.
+        ends.append(sender)
+    for end in ends:
+        moved = end.moved
+        for _ in range(1300):
+            end.tick()
+            end.feed(noise)
+            if end.is_over:
+                break
+        assert end.is_over
+        assert end.failed
+        assert end.moved - moved <= 1

@@ -110,9 +110,11 @@ class Session:
             data = data.lstrip(b"\r\n")
         while data:
             if self._moving is not None:
+                moved = self._moving.moved
                 out, data = self._moving.feed(data)
-                # The bytes of a transfer keep the door open: it ends by itself when they stop.
-                self._sitting.seat.touch()
+                # Blocks keep the door open, not bytes: noise is nobody.
+                if self._moving.moved > moved:
+                    self._sitting.seat.touch()
                 yield out
                 yield from self._moved()
                 continue

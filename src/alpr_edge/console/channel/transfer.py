@@ -18,6 +18,11 @@ class Transfer(Protocol):
         """Why nothing arrived; empty after the end: it did."""
         ...
 
+    @property
+    def moved(self) -> int:
+        """Grows with its begin and each block that arrived: somebody is there."""
+        ...
+
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Take bytes: what goes out, and what comes after its end."""
         ...

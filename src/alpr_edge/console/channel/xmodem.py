@@ -10,6 +10,8 @@ code, because the library on PyPI waits within its calls, and this end must not.
 Rules:
 - After an error the line must fall silent before anything is asked for again, and the first end is
   refused: both keep a piece of a hurt block from being taken for something else.
+- Bytes that bring nothing do not keep a transfer alive: each end counts the ticks since it last
+  went on (`moved` grows), and gives up after `_NOTHING_TICKS`.
 - No length and no name go along, so what was sent comes with filling; whoever takes it knows the
   form of the file (JSON and TOML end by themselves; `trim` takes the filling off text).
 - The plain checksum of 1977 is not spoken: one error in 256 would pass.
@@ -42,6 +44,8 @@ _END_TICKS: Final = 15
 _END_TRIES: Final = 3
 """lrzsz throws its own last answer away when it ends; every block was confirmed by then."""
 MAX_BYTES: Final = 8 << 20
+_NOTHING_TICKS: Final = 1200
+"""Two minutes: all tries of a silent line end before."""
 
 
 class Sender:
@@ -60,6 +64,7 @@ class Sender:
         self._ending = False
         self.failed = ""
         self.is_over = False
+        self.moved = self._idle = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """See `Transfer.feed`."""
@@ -73,6 +78,9 @@ class Sender:
     def tick(self) -> bytes:
         """See `Transfer.tick`."""
         self._waited += 1
+        self._idle += 1
+        if not self.is_over and self._idle >= _NOTHING_TICKS:
+            return self._give_up("nothing is moving")
         most = _WAIT_TICKS if self._last else _BEGIN_TICKS * _BEGIN_TRIES
         if self._ending:
             most = _END_TICKS
@@ -88,6 +96,7 @@ class Sender:
         if byte == INTERRUPT and not self._last:
             return self._give_up("left by hand")
         if byte == BEGIN and self._at == 0 and not self._size:
+            self.moved, self._idle = self.moved + 1, 0
             return self._block()
         # Some receivers throw away what comes at once after their first C, and ask again.
         if byte == BEGIN and self._at == 0 and self._waited >= _AGAIN_TICKS:
@@ -102,6 +111,7 @@ class Sender:
         if self._ending:
             self.is_over = True
             return b""
+        self.moved, self._idle = self.moved + 1, 0
         self._at += self._size
         self._number = (self._number + 1) & 0xFF
         if self._at >= len(self._data):
@@ -148,6 +158,7 @@ class Receiver:
         self._waited, self._tries, self._cancels = _BEGIN_TICKS, 0, 0
         self.failed = ""
         self.is_over = False
+        self.moved = self._idle = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """See `Transfer.feed`."""
@@ -161,6 +172,9 @@ class Receiver:
     def tick(self) -> bytes:
         """See `Transfer.tick`."""
         self._waited += 1
+        self._idle += 1
+        if not self.is_over and self._idle >= _NOTHING_TICKS:
+            return self._give_up("nothing came but noise")
         # Within a block a byte was lost when nothing comes for a second; between blocks, ten.
         broken = self._block or self._purging
         most = _AGAIN_TICKS if broken else (_WAIT_TICKS if self._began else _BEGIN_TICKS)
@@ -220,6 +234,7 @@ class Receiver:
         if len(self._data) + len(piece) > MAX_BYTES:
             return self._give_up("the file is too large")
         self._began, self._tries = True, 0
+        self.moved, self._idle = self.moved + 1, 0
         self._number = (number + 1) & 0xFF
         self._data += piece
         return bytes((ACK,))
