@@ -116,7 +116,7 @@ lock: .venv-lock/.set-up ## the lock files anew from pyproject.toml (ARGS=--upgr
 	@touch $@
 
 RUNS ?= $(CURDIR)/runs
-train: .venv-train/.set-up .venv-bench/.set-up ## train both models anew into RUNS=runs (seven hours on two cores; BF16=--bf16)
+train: .venv-train/.set-up .venv-bench/.set-up ## train both models anew into RUNS=runs (eight hours on two cores; BF16=--bf16)
 	@test -n "$$ALPR_EDGE_PHOTOS" || { echo "set ALPR_EDGE_PHOTOS to the folder with train/" >&2; exit 2; }
 	@TEACHER="$(CURDIR)/.venv-bench/bin/python" scripts/train/retrain.sh "$(abspath $(RUNS))" "$(CURDIR)/.venv-train/bin/python"
 

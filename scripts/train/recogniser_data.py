@@ -220,8 +220,11 @@ class CropStream(IterableDataset[tuple[torch.Tensor, ...]]):
         seed: int,
         real_share: float,
         easy_samples: int = 0,
+        spliced: Shards | None = None,
+        spliced_share: float = 0.0,
     ) -> None:
         self.crops, self.shards, self.regions = crops, shards, {r: i for i, r in enumerate(regions)}
+        self.spliced, self.spliced_share = spliced, spliced_share if spliced else 0.0
         weights = np.array([c.weight for c in crops])
         self.weights = np.cumsum(weights / weights.sum())
         self.seed, self.real_share = seed, real_share
@@ -236,13 +239,16 @@ class CropStream(IterableDataset[tuple[torch.Tensor, ...]]):
             drawn += 1
             # The first samples are hardly degraded: letters are learnt sooner from clear ones.
             hard = min(1.0, drawn / self.easy_samples) if self.easy_samples else 1.0
-            real = self.shards is None or rng.random() < self.real_share
-            if real:
+            draw = rng.random()
+            real = self.shards is None or draw < self.real_share + self.spliced_share
+            if self.spliced is not None and draw < self.spliced_share:
+                crop = self.spliced.get(int(rng.integers(len(self.spliced))))
+            elif real:
                 crop = self.crops[int(np.searchsorted(self.weights, rng.random()))]
             else:
                 crop = self.shards.get(int(rng.integers(len(self.shards))))
             corners = jitter(crop.corners, rng, hard)
-            if rng.random() < (0.3 if real and not crop.exact else 0.15) * hard:
+            if rng.random() < (0.3 if real else 0.2) * hard:
                 corners = turn(corners, rng)
             flat = rectify(grey(crop.image, rng), corners)
             image = degrade(flat, rng, hard * (1.0 if real else 0.7))
@@ -256,7 +262,7 @@ class CropStream(IterableDataset[tuple[torch.Tensor, ...]]):
 
 def turn(corners: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A few degrees of rotation and shear, about the plate's centre."""
-    a, s = np.deg2rad(rng.normal(0, 3.5)), rng.normal(0, 0.06)
+    a, s = np.deg2rad(rng.normal(0, 5.0)), rng.normal(0, 0.08)
     matrix = np.array([[np.cos(a), -np.sin(a) + s], [np.sin(a), np.cos(a)]])
     centre = corners.mean(0)
     return ((corners - centre) @ matrix.T + centre).astype(np.float32)

@@ -38,7 +38,17 @@ def main() -> None:
         crops += load_pseudo(args.photos, args.pseudo)
     shards = Shards(args.shards) if args.shards else None
     regions = _regions(args.out / "regions.json", crops, shards)
-    stream = CropStream(crops, shards, regions, args.seed, args.real_share, args.easy_samples)
+    spliced = Shards(args.spliced) if args.spliced else None
+    stream = CropStream(
+        crops,
+        shards,
+        regions,
+        args.seed,
+        args.real_share,
+        args.easy_samples,
+        spliced,
+        args.spliced_share,
+    )
     loader = torch.utils.data.DataLoader(
         stream,
         batch_size=args.batch,
@@ -203,6 +213,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--shards", type=Path, help="folder of rendered shards")
     parser.add_argument("--real-share", type=float, default=0.4)
+    parser.add_argument("--spliced", type=Path, help="folder that splice.py wrote")
+    parser.add_argument("--spliced-share", type=float, default=0.25)
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and log")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument(
