@@ -22,13 +22,26 @@ ca = "host = 1"
 
 
 def test_one_line_changes_and_comments_stay() -> None:
-    assert set_key(TEXT, "mqtt", "host", "new.example") == TEXT.replace(
-        '  host = "old"', 'host = "new.example"'
-    )
+    assert set_key(TEXT, "mqtt", "host", "new.example") == TEXT.replace('"old"', '"new.example"')
     added = set_key(TEXT, "mqtt", "port", 8883)
     assert tomllib.loads(added)["mqtt"]["port"] == 8883
     assert "# a camera" in added
     assert tomllib.loads(set_key("[mqtt]", "mqtt", "host", "x")) == {"mqtt": {"host": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("line", "now"),
+    [
+        ('host = "a" # the city\'s own\r\n', 'host = "b" # the city\'s own\r\n'),
+        ("\thost='a'\t#x", '\thost="b"\t#x'),
+        ('host = "a#\\"b" # "c" # d\n', 'host = "b" # "c" # d\n'),
+        ("host = 1883 # port\n", 'host = "b" # port\n'),
+        ('host = "a"\r\n', 'host = "b"\r\n'),
+    ],
+)
+def test_indentation_comment_and_line_ending_stay(line: str, now: str) -> None:
+    assert set_key(f"[mqtt]\r\n{line}", "mqtt", "host", "b") == f"[mqtt]\r\n{now}"
+    assert set_key("[mqtt]\r\n", "mqtt", "host", "b") == '[mqtt]\r\nhost = "b"\r\n'
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ import tomllib
 
 from alpr_edge.errors import ConfigError
 
+_VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'#\[{]+)"""
+"""A text or a number on one line. What it takes for one is judged by reading the result again."""
+
 
 def set_key(text: str, table: str, key: str, value: str | int) -> str:
     """The text with `key` of `[table]` set.
@@ -30,13 +33,18 @@ def set_key(text: str, table: str, key: str, value: str | int) -> str:
     end = next((n for n in range(at, len(lines)) if lines[n].lstrip().startswith("[")), len(lines))
     written = re.compile(rf"\s*{re.escape(key)}\s*=")
     found = [number for number in range(at, end) if written.match(lines[number])]
-    new = f"{key} = {literal}\n"
     if found:
-        lines[found[0]] = new
+        line = re.match(
+            rf"(\s*{re.escape(key)}\s*=\s*){_VALUE}(\s*(?:#.*)?)$", lines[found[0]], re.S
+        )
+        if line is None:
+            raise _cannot(f"{table}.{key} is not written as a line of its own")
+        lines[found[0]] = f"{line[1]}{literal}{line[2]}"
     else:
+        ending = "\r\n" if lines[at - 1].endswith("\r\n") else "\n"
         if not lines[at - 1].endswith("\n"):
-            lines[at - 1] += "\n"
-        lines.insert(at, new)
+            lines[at - 1] += ending
+        lines.insert(at, f"{key} = {literal}{ending}")
     changed = "".join(lines)
     try:
         wanted, is_now = tomllib.loads(text), tomllib.loads(changed)
