@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 from street_process import PASSWORD, StreetProcess, street_process
 from studio_page import SMALL_LAPTOP, browser, hindrances, log_in, studio
 
+from alpr_edge.host.studio.desk import seconds_between
 from alpr_edge.ledger.browser import chromium
 from alpr_edge.simulator.serial_line import SerialLine
 
@@ -378,3 +379,10 @@ def test_only_the_page_gets_an_answer(visit: Visit) -> None:
     assert headers["cache-control"] == "no-store"
     assert "server" not in headers
     assert "access-control-allow-origin" not in headers
+
+
+def test_a_unit_that_does_not_say_its_time_is_none_to_count_by() -> None:
+    then = "2026-11-24T10:00:30Z"
+    assert seconds_between("2026-11-24T10:00:00Z", then) == 30.0
+    for now in (None, "", "soon", 5, "2026-11-24T10:00:00"):
+        assert seconds_between(now, then) is None

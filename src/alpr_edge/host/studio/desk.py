@@ -257,9 +257,8 @@ class StudioDesk:
             self._deadline_s = None
         elif self._deadline_s is None:
             # Somebody else's, or from before a break: by the unit's clock, not by this one's.
-            now = datetime.fromisoformat(str(unit.call("about").get("time")))
-            left = datetime.fromisoformat(str(masks["confirm_before"])) - now
-            self._deadline_s = time.monotonic() + left.total_seconds()
+            left_s = seconds_between(unit.call("about").get("time"), masks["confirm_before"])
+            self._deadline_s = None if left_s is None else time.monotonic() + left_s
 
     def _keep(self) -> None:
         while not self._over.wait(_POLL_S if self._unit is not None else _AGAIN_S):
@@ -324,3 +323,16 @@ def load_sites(path: Path) -> tuple[Site, ...]:
             code="host.file.unreadable",
             hint="check the name",
         ) from err
+
+
+def seconds_between(now: object, then: object) -> float | None:
+    """From one time of the unit's to another; None where it does not say one: an earlier version.
+
+    The page then counts by the laptop's clock.
+    """
+    try:
+        return (
+            datetime.fromisoformat(str(then)) - datetime.fromisoformat(str(now))
+        ).total_seconds()
+    except (ValueError, TypeError):
+        return None
