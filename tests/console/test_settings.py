@@ -22,7 +22,8 @@ from tests.console.test_unit import code_of, real
 from tests.console.test_unit_files import Unit
 
 from alpr_edge.console.armour import unarmour
-from alpr_edge.console.device import Parcel
+from alpr_edge.console.device import NOT_HERE, Parcel
+from alpr_edge.console.session import Session
 from alpr_edge.console.settings import DHCP, LinkSettings, network_file, read_network_file
 from alpr_edge.errors import ConsoleError
 from alpr_edge.ledger.kinds import FileMoved
@@ -260,3 +261,23 @@ def test_a_typed_broker_gets_no_password_whatever_its_certificate(
     unit.environment.update(WHO="cam-of-elm-street", SAYS="secret")
     assert unit.real.test_mqtt(theirs, who="anna")["reached"] is True
     assert "cam-of-elm-street" in mosquitto.log.read_text()
+
+
+def test_a_bench_without_a_store_has_its_settings_and_commits_no_masks(tmp_path: Path) -> None:
+    bench = real(make_unit(tmp_path))
+    bench._place = replace(bench._place, store=None)
+    assert bench.reference()["file"] is None
+    terminal = Terminal(tmp_path / "desk")
+    terminal.session = Session(
+        bench, terminal.accounts, terminal.seat, on_defect=terminal.defects.append
+    )
+    terminal.screen = b"".join(terminal.session.open()).decode()
+    terminal.log_in("anna")
+    out = terminal.type(f"configure\nset mqtt port 8883\n{ADDRESS}\nshow settings")
+    assert "mqtt.port: 8883" in out
+    assert "address: 10.0.0.5/24" in out
+    assert NOT_HERE in terminal.type("set mask door points 0.1,0.1 0.2,0.1 0.2,0.2\ncompare")
+    assert NOT_HERE in terminal.type("commit\nbecause of a bench\nyes\nyes")
+    terminal.type("exit\nno")
+    assert "alpr-edge> " in terminal.type("")
+    assert terminal.defects == []

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from alpr_edge.console.armour import armour, unarmour
 from alpr_edge.console.candidate import Candidate
-from alpr_edge.console.device import KEPT, Committed, Preview
+from alpr_edge.console.device import KEPT, NOT_HERE, Committed, Preview
 from alpr_edge.console.grammar import Mode
 from alpr_edge.console.kinds import Place
 from alpr_edge.console.looking import zones_document
@@ -32,8 +32,16 @@ DEFAULT_MINUTES: Final = 10.0
 
 
 def begin(sitting: Sitting) -> Candidate:
-    """A candidate as what is in force: with all records that are in force together."""
-    found = sitting.device.masks()
+    """A candidate as what is in force: with all records that are in force together.
+
+    Empty on a bench whose masks are an unsigned file: other settings can be edited there.
+    """
+    try:
+        found = sitting.device.masks()
+    except ConsoleError as err:
+        if err.code != NOT_HERE:
+            raise
+        return Candidate.of(None, NO_FRAME)
     return Candidate.of(found.zones, found.frame_px or NO_FRAME)
 
 

@@ -212,7 +212,7 @@ class RealUnit:
     def reference(self, columns: int = 0) -> Document:
         """See `DeviceAccess`."""
         path = self._config.exclusion.reference_file
-        required = self.masks().reference
+        required = None if self._place.store is None else self.masks().reference
         view = self.status().get("guards", {}).get("view")
         if path is None:
             return {"file": None, "required_by_masks": required, "view": view}
