@@ -203,6 +203,23 @@ def test_what_is_there_in_the_first_moment_is_suspect_and_no_longer(
     assert world.released == (["EARLY11"] if leaves else [])
 
 
+@pytest.mark.parametrize("comes_in", [True, False])
+@pytest.mark.parametrize(("away_px", "leaves"), [(40, True), (12, False)])
+def test_a_pass_is_followed_to_the_border_and_not_beyond(
+    comes_in: bool, away_px: int, leaves: bool
+) -> None:
+    """A fifth of a second from the border it may be 16 px aside there; in twice the time, 52."""
+    bottom = (340 - 11 - 10 - away_px) / 360
+    left, right = (0.0, 0.05) if comes_in else (0.95, 1.0)
+    world = World([[(left, 0.3), (right, 0.3), (right, bottom), (left, bottom)]])
+    edge = [40, 60, 80] if comes_in else [600, 580, 560]
+    far = [140 + 60 * k for k in range(8)] if comes_in else [500 - 60 * k for k in range(8)]
+    path = [(x, 340) for x in (*edge, *far)]
+    world.drive(1, path if comes_in else path[::-1], "FOLLOW1")
+    world.wait()
+    assert world.released == (["FOLLOW1"] if leaves else [])
+
+
 def test_one_place_crosses_no_line() -> None:
     line = GateLine("g", ((0.0, 0.5), (1.0, 0.5)), Taints.LEFT_TO_RIGHT)
     zones = rasterise(ZoneSet(gates=(line,)), size_px=SIZE, digest="m1")
