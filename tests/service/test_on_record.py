@@ -150,10 +150,48 @@ def test_commissioned_on_the_unit_it_is_on_record_at_once_and_once(tmp_path: Pat
     }
     words = [str(word) for pair in given.items() for word in pair]
     assert main(["commission", "make", *words]) == 0
+    # It is not in force by that, and a second person may still sign.
+    more = ("--record", str(tmp_path / "record.json"), "--keys", str(tmp_path / "city-keys"))
+    people = ("--persons", str(tmp_path / "persons"), "--key", str(tmp_path / "ben.key"))
+    assert main(["commission", "countersign", *more, *people]) == 0
     office.start()
-    (told,) = bodies(tmp_path, Commissioning)
-    assert (told.by, told.reason, told.old) == ("Anna", "first installed", None)
-    assert told.record == bodies(tmp_path, Boot)[0].commissioning
+    office.start()
+    made, told = bodies(tmp_path, Commissioning)
+    assert (made.by, made.second, made.reason) == ("Anna", "nobody", "first installed")
+    assert (told.by, told.second, told.old) == ("Anna", "Ben", None)
+    assert (made.in_force, told.in_force) == (False, True)
+    assert made.record == told.record == bodies(tmp_path, Boot)[0].commissioning
+
+
+def test_a_key_that_nobody_knows_names_nobody_on_the_ledger(tmp_path: Path, capsys) -> None:
+    office = Office(tmp_path)
+    office.unit.register(street_premises())
+    office.unit.calibrated()
+    office.unit.masks()
+    from alpr_edge.config.mask_file import format_masks
+
+    (tmp_path / "masks.json").write_text(format_masks(office.unit.zones))
+    office.write(office.text, 1)
+    stranger = PrivateKey.generate()
+    save_private_key(tmp_path / "stranger.key", stranger)
+    given = {
+        "--device": "unit-1",
+        "--camera": tmp_path / "camera.json",
+        "--premises": tmp_path / "premises.json",
+        "--masks": tmp_path / "masks.json",
+        "--keys": tmp_path / "city-keys",
+        "--key": tmp_path / "stranger.key",
+        "--by": "The Mayor",
+        "--config": office.config,
+        "--out": tmp_path / "record.json",
+    }
+    words = [str(word) for pair in given.items() for word in pair]
+    assert main(["commission", "make", *words]) == 3
+    assert "[placement.commission.unknown_key]" in capsys.readouterr().err
+    assert not (tmp_path / "record.json").exists()
+    assert not (tmp_path / "ledger").exists()
+    ring = Keyring((office.unit.city.public,), ())
+    assert signed_by([stranger.public], ring, {"by": "The Mayor"}) == By()
 
 
 def test_a_start_that_fails_is_on_record(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpr_edge.cli.keys import add_key, signing_key, write
 from alpr_edge.cli.premises import private_key
+from alpr_edge.errors import TrustError
 
 if TYPE_CHECKING:
     from alpr_edge.placement.commissioning import Record, Subject
@@ -92,6 +94,7 @@ def _make(args: argparse.Namespace) -> int:
     """Make, sign, and tell the ledger where the unit is this one.
 
     Raises:
+        TrustError: the unit does not know the key, and is to tell its ledger.
         ExclusionError: the camera must not stand here, or its masks do not cover what is in view.
         ConfigError, TrustError, KeyUnusable: what was given cannot be used.
     """
@@ -103,9 +106,10 @@ def _make(args: argparse.Namespace) -> int:
     register = load_register(args.premises, load_public_keys(args.keys)).register
     record = commission(_subject(args), register, Policy(), now=datetime.now(UTC), by=args.by)
     key = private_key(args)
+    tell = None if args.config is None else _teller(args, key.public)
     save_record(record, args.out, key)
-    if args.config is not None:
-        _tell(args, record, key.public)
+    if tell is not None:
+        tell(record)
     print(
         f"{args.out}: {record.verdict.text}; {len(record.sites)} sites within reach, "
         f"{record.lost:.0%} of the readable ground lost"
@@ -113,22 +117,39 @@ def _make(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(args: argparse.Namespace, record: Record, key: PublicKey) -> None:
-    """Put it on record: who (by the list of persons, or as stated), and in place of which."""
+def _teller(args: argparse.Namespace, key: PublicKey) -> Callable[[Record], None]:
+    """Puts a record on the unit's ledger as made; once it is in force, the device tells that.
+
+    Raises:
+        TrustError: the unit does not know the key (`placement.commission.unknown_key`).
+    """
     from alpr_edge.config.store import load
     from alpr_edge.ledger.newest import commissioned_before
     from alpr_edge.ledger.setup import open_reporter
     from alpr_edge.ledger.signed_by import signed_by
     from alpr_edge.trust.key_files import load_keyring
+    from alpr_edge.trust.keyring import Role
+    from alpr_edge.wiring.signed_config import CITY_KEYS
 
     config = load(args.config)
-    reporter = open_reporter(config)
-    if reporter is None:
-        return
-    ring = load_keyring(args.keys, config.trust.persons)
+    where = CITY_KEYS if Path(CITY_KEYS).exists() else config.trust.city_keys
+    # What the unit holds for the city's keys, not what --keys names.
+    ring = load_keyring("" if where is None else where, config.trust.persons)
+    if not ring.is_city([key]) and not ring.people([key], *Role):
+        raise TrustError(
+            "the unit knows neither the city nor a person by this key: its ledger names no others",
+            code="placement.commission.unknown_key",
+            hint="sign with a key of the city or of trust.persons, or leave out --config",
+        )
     by = signed_by([key], ring, {"by": args.by, "reason": args.reason})
-    old = commissioned_before(Path(config.ledger.path))
-    reporter.commissioned(record.digest, record.masks, by, old=old)
+
+    def tell(record: Record) -> None:
+        reporter = open_reporter(config)
+        if reporter is not None:
+            old = commissioned_before(Path(config.ledger.path))
+            reporter.commissioned(record.digest, record.masks, by, old=old, in_force=False)
+
+    return tell
 
 
 def _countersign(args: argparse.Namespace) -> int:

@@ -209,6 +209,8 @@ def describe(entry: Entry) -> str:
             return _masks(body)
         case Commissioning():
             again = ", in place of an earlier record" if body.old else ""
+            if not body.in_force:
+                again = "; the record was made, and is not in force by that"
             return f"Commissioned by {_name(body.by)}{_second(body.second)}{again}." + _why(
                 body.reason
             )

@@ -122,6 +122,8 @@ class Commissioning(Body):
     reason: Prose = ""
     old: Digest | None = None
     """The record before this one; None where there was none."""
+    in_force: bool = True
+    """Whether the device goes by it; else it was only made there."""
 
 
 class SelfTest(Body):

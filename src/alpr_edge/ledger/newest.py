@@ -32,7 +32,7 @@ def newest_in_force(ledger: Path) -> Newest:
 def commissioned_before(ledger: Path) -> str | None:
     """Digest of the commissioning record that was told last; None without one."""
     for body in _newest(ledger, *_PLACES):
-        if isinstance(body, Commissioning):
+        if isinstance(body, Commissioning) and body.in_force:
             return body.record
         if isinstance(body, Boot):
             return body.commissioning

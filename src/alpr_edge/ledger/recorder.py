@@ -119,7 +119,7 @@ class Recorder(Tells):
         self._refused: deque[float] = deque(maxlen=_REFUSED)
         known = self._ledger.newest(Boot, MaskChange)
         self._mask = known.mask if isinstance(known, Boot) else getattr(known, "new", "")
-        known = self._ledger.newest(Boot, Commissioning)
+        known = self._ledger.newest(Boot, Commissioning, such=_is_in_force)
         self._commissioning = (
             known.commissioning if isinstance(known, Boot) else getattr(known, "record", None)
         )
@@ -344,7 +344,7 @@ class Recorder(Tells):
             # An hourly cosignature is no news; a witness that comes or goes is.
             self.revision += body.state != self._witness_state
             self._witness_state = body.state
-        elif isinstance(body, Commissioning):
+        elif isinstance(body, Commissioning) and body.in_force:
             self._commissioning = body.record
         elif isinstance(body, MaskChange):
             self._mask = body.new
@@ -398,6 +398,10 @@ class Recorder(Tells):
         setter = None if self._clock_setter is None else self._clock_setter()
         source = setter.kind if setter is not None and setter.disciplined else "unknown"
         self.time_corrected(now - timedelta(seconds=step_s), now, source)
+
+
+def _is_in_force(body: Body) -> bool:
+    return not isinstance(body, Commissioning) or body.in_force
 
 
 def _address(destination: str) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 A signature of the city says that the city agreed, not who did it. Who signed beside the city with
 an own key is named; without one, the name that the city's signer stated (`by`) is told, and without
-that only "city".
+that only "city". What anybody else states is nobody's name.
 """
 
 from __future__ import annotations
@@ -30,10 +30,8 @@ def signed_by(
     keys = tuple(signers)
     names = [person.name for person in ring.people(keys, *Role)]
     stated = _text(payload, by)
-    if not names and stated:
-        names.append(stated)
     if ring.is_city(keys):
-        names.append(CITY)
+        names = [*(names or ([stated] if stated else [])), CITY]
     who, second = [*names, "", ""][:2]
     return By(who, second, _text(payload, "reason"))
 

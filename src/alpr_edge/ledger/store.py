@@ -255,8 +255,10 @@ class Ledger:
         found = self.newest(Boot)
         return found if isinstance(found, Boot) else None
 
-    def newest(self, *kinds: type[Body]) -> Body | None:
-        """The newest entry of one of these kinds."""
+    def newest(
+        self, *kinds: type[Body], such: Callable[[Body], bool] = lambda _: True
+    ) -> Body | None:
+        """The newest entry of one of these kinds, such as is wanted."""
         with self._flushing:
             tail, bundle = list(self._tail), self._sealed.size // WIDTH
         marks = [b'"kind":"%b"' % one.model_fields["kind"].default.encode() for one in kinds]
@@ -265,7 +267,7 @@ class Ledger:
                 # Decoding is slow, and the newest start may be a year back.
                 if any(mark in data for mark in marks):
                     body = decode(data).body
-                    if isinstance(body, kinds):
+                    if isinstance(body, kinds) and such(body):
                         return body
             if not bundle:
                 return None

@@ -207,8 +207,14 @@ class Tells(ABC):
             )
         )
 
-    def commissioned(self, record: str, mask: str, by: By, *, old: str | None = None) -> None:
-        """Someone stated what the camera sees. `record`, `mask`, `old`: digests."""
+    def commissioned(
+        self, record: str, mask: str, by: By, *, old: str | None = None, in_force: bool = True
+    ) -> None:
+        """Someone stated what the camera sees. `record`, `mask`, `old`: digests.
+
+        Args:
+            in_force: the device goes by it; else it was only made.
+        """
         self.record(
             Commissioning(
                 old=old,
@@ -217,6 +223,7 @@ class Tells(ABC):
                 by=person(by.who),
                 second=person(by.second),
                 reason=prose(by.reason),
+                in_force=in_force,
             )
         )
 
