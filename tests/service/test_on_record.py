@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -18,10 +19,11 @@ from alpr_edge.capture.still import StillSource
 from alpr_edge.cli import main
 from alpr_edge.ledger.entry import Entry
 from alpr_edge.ledger.files import LedgerFolder
-from alpr_edge.ledger.kinds import Boot, Commissioning, ConfigChange, StartFailed, Stop
+from alpr_edge.ledger.kinds import Boot, Commissioning, ConfigChange, Login, StartFailed, Stop
 from alpr_edge.ledger.setup import device_ledger_identity
 from alpr_edge.ledger.signed_by import signed_by
-from alpr_edge.ledger.starting import BROKE_OFF, Starting, find_starting
+from alpr_edge.ledger.spool import Spool
+from alpr_edge.ledger.starting import BROKE_OFF, MOST_TOLD, Starting, find_starting
 from alpr_edge.ledger.telling import By
 from alpr_edge.ledger.verify import Question, verify
 from alpr_edge.trust.documents import DocumentType
@@ -231,6 +233,71 @@ def test_a_start_that_fails_is_on_record(tmp_path: Path) -> None:
     assert [type(one.body) for one in entries(tmp_path)].count(Stop) == 1
     assert not (tmp_path / "ledger.starting").exists()
     assert not list((tmp_path / "ledger.spool").iterdir())
+
+
+START = """
+import sys
+from pathlib import Path
+from alpr_edge.ledger.starting import Starting
+one = Starting(Path(sys.argv[1]), sys.argv[2])
+one.begin()
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_start_beside_another_leaves_its_mark_and_a_kill_is_told_by_the_next(
+    tmp_path: Path,
+) -> None:
+    ledger, mark = tmp_path / "ledger", tmp_path / "ledger.starting"
+    first, second, third = ("1" * 64, "2" * 64, "3" * 64)
+    command = [sys.executable, "-c", START, str(ledger), first]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"begun\n"
+            held = mark.read_bytes()
+            beside = Starting(ledger, second)
+            beside.begin()
+            beside.failed("ledger.in_use")
+            Starting(ledger).done()
+            assert mark.read_bytes() == held
+            assert waiting(ledger) == [("device", second, 1)]
+        finally:
+            process.kill()
+            process.wait(60)
+    after = Starting(ledger, third)
+    after.begin()
+    # Its own digest: the start that broke off, not the one that found it.
+    assert waiting(ledger) == [("device", second, 1), ("broke_off", first, 1)]
+    after.done()
+    assert not mark.exists()
+    after.begin()
+    after.done()
+    assert len(waiting(ledger)) == 2
+
+
+def test_a_restart_loop_leaves_the_spool_to_people(tmp_path: Path) -> None:
+    path = tmp_path / "device.toml"
+    path.write_text("[ledger]\npath = 'ledger'\nrubbish =\n")
+    (tmp_path / "ledger").mkdir()
+    for _ in range(50):
+        found = find_starting(path)
+        assert found is not None
+        found.failed("config.syntax", "configuration")
+    assert [one[2] for one in waiting(tmp_path / "ledger")] == [50]
+    for number in range(150):
+        Starting(tmp_path / "ledger", f"{number:064x}").failed("config.syntax", "configuration")
+    told = waiting(tmp_path / "ledger")
+    assert len(told) == MOST_TOLD
+    assert ("configuration", hashlib.sha256(path.read_bytes()).hexdigest(), 50) in told
+    name = Spool(tmp_path / "ledger").put(Login(who="anna", outcome="granted", way="serial"))
+    assert Spool(tmp_path / "ledger").holds(name)
+
+
+def waiting(ledger: Path) -> list[tuple[str, str | None, int]]:
+    found = [body for _, body in reversed(Spool(ledger).look())]
+    return [(one.stage, one.config, one.count) for one in found if isinstance(one, StartFailed)]
 
 
 def test_a_start_on_a_full_or_forbidden_place_goes_on(tmp_path: Path) -> None:

@@ -296,10 +296,12 @@ def _masks(body: MaskChange) -> str:
 
 
 def _failed_start(body: StartFailed) -> str:
+    often = f" {body.count:,} starts in a row failed like this." if body.count > 1 else ""
     if body.stage == "broke_off":
-        return "A start of the service broke off without a word (a kill, a power cut or a defect)."
+        why = "a kill, a power cut or a defect"
+        return f"A start of the service broke off without a word ({why}).{often}"
     at = "because of its configuration" if body.stage == "configuration" else "before it could work"
-    return f"The service did not start, {at} ({body.code or 'no code'})."
+    return f"The service did not start, {at} ({body.code or 'no code'}).{often}"
 
 
 GRAVE, LOOK, USUAL = range(3)

@@ -376,6 +376,8 @@ class StartFailed(Body):
     code: Code | None = None
     config: Digest | None = None
     """SHA-256 of the configuration's file, where there was one."""
+    count: Count = 1
+    """So many starts failed alike; the time is the last one's."""
 
 
 class Witnessed(Body):

@@ -126,6 +126,26 @@ class Spool:
         except OSError:
             return []
 
+    def look(self, most: int = 1000) -> list[tuple[str, Body]]:
+        """Name and entry of what waits, the newest first; it goes on waiting."""
+        found: list[tuple[str, Body]] = []
+        for name in self.waiting()[: -most - 1 : -1]:
+            notice, _ = self._read(name)
+            if notice is not None:
+                found.append((name, notice.body))
+        return found
+
+    def drop(self, name: str) -> None:
+        """Forget one that another says as well.
+
+        Raises:
+            AuditError: the disk does not do it (`ledger.file.*`).
+        """
+        try:
+            (self.path / name).unlink(missing_ok=True)
+        except OSError as err:
+            raise translate(err, self.path / name) from err
+
     def holds(self, name: str) -> bool:
         """Whether this notice still waits."""
         return (self.path / name).exists()
