@@ -221,6 +221,31 @@ def test_checkpoints_alarms_and_attestations_go_out_by_mqtt(desk: Desk, mosquitt
     subscriber.loop_stop()
 
 
+def test_a_forged_size_is_one_alarm_an_hour_and_changes_nothing(desk: Desk) -> None:
+    ahead: list[int] = []
+    topics = LedgerTopics("city/alpr", "cam-0001")
+    channel = LedgerChannel(
+        MqttSettings("127.0.0.1", 1, Topics("cam-0001", "city/alpr")),
+        topics,
+        desk.ledger.submission,
+        ahead=ahead.append,
+        answered=lambda _size, _line: False,
+    )
+
+    def say(size: int, line: str) -> None:
+        message = paho.MQTTMessage(topic=topics.witness.encode())
+        message.payload = encode_seen(size, line)
+        channel._on_message(None, None, message)
+
+    desk.ledger.append(boot())
+    desk.ledger.sync()
+    for size in range(90, 140):
+        say(size, "— w AAAA")
+        say(size, "— ask")
+    assert ahead == [90]
+    assert (channel.witnessed, channel.cosignature) == (0, "")
+
+
 def _until(true: object, within_s: float = 20.0) -> None:
     end = time.monotonic() + within_s
     while not true():  # type: ignore[operator]

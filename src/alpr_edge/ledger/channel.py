@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MOST_ALARMS = 100
+AHEAD_EVERY_S = 3600.0
 ASK = "— ask"
 """In the place of a cosignature: prove your newest head from this size on."""
 
@@ -95,7 +97,8 @@ class LedgerChannel:
     Args:
         submission: gives the newest checkpoint with a proof from the size asked for.
         every_s: longest between two looks for a new checkpoint.
-        ahead: told of the size, once, when the witness has seen more than there is here.
+        ahead: told of the size, once an hour at most, when the witness says that it has seen more
+            than there is here; nothing else comes of it.
         answered: judges a cosignature: whether it is a witness's of that size.
     """
 
@@ -117,6 +120,7 @@ class LedgerChannel:
         self._attestation = b""
         self._witnessed, self._cosignature = 0, ""
         self._sent, self._asked = "", False
+        self._ahead_s = float("-inf")
         self._connected = False
         self._stopping, self._wake = threading.Event(), threading.Event()
         client_id = f"{topics.device}-ledger"
@@ -223,8 +227,16 @@ class LedgerChannel:
             _log.warning("the witness's answer", extra={"code": err.code})
             return
         if size > self._witnessed and self._submission(size) is None:
-            self._ahead(size)
-        elif line != ASK and size and not self._answered(size, line):
+            # Nobody can verify what is signed over entries that are not here: it may be forged.
+            now_s = time.monotonic()
+            if now_s - self._ahead_s > AHEAD_EVERY_S:
+                self._ahead_s = now_s
+                self._ahead(size)
+            if line == ASK:
+                self._asked = True
+                self._wake.set()
+            return
+        if line != ASK and size and not self._answered(size, line):
             return
         # The next checkpoint carries the proof from here; if it was asked for, now.
         self._witnessed, self._cosignature = size, line
