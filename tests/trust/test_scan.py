@@ -211,6 +211,25 @@ def test_a_strange_list_of_debian_s_stops_nothing(
         sys.path[:] = before
 
 
+def test_what_is_not_looked_at_is_counted(
+    hideout: Hideout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "place"
+    elsewhere = tmp_path / "elsewhere"
+    place.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.setattr(sys, "path", [str(place)])
+    none = tmp_path / "no-status"
+    assert (scan(dpkg=none).whole, scan(dpkg=none).missed) == (True, 0)
+    (place / "linked").symlink_to(elsewhere)
+    (place / "inner").mkdir()
+    (place / "within").symlink_to(place / "inner")
+    assert scan(dpkg=none).missed == 1
+    (tmp_path / "bad.zip").write_bytes(b"PK rubbish")
+    found = scan([tmp_path / "bad.zip"], dpkg=tmp_path)
+    assert (found.whole, found.missed) == (False, 3)
+
+
 def test_it_can_be_stopped_and_says_that_it_is_not_whole(hideout: Hideout) -> None:
     hideout.plant("dlib/__init__.py")
     assert scan(stop=lambda: True, dpkg=hideout.folder).whole is False

@@ -124,6 +124,8 @@ def _scan(args: argparse.Namespace) -> int:
         print(f"note: {name}: a network that no manifest names; what it computes nobody here knows")
     if len(found.unlisted) > _SHOWN:
         print(f"note: and {len(found.unlisted) - _SHOWN} more such networks")
+    if found.missed:
+        print(f"note: {found.missed} places could not be looked at: no finding is no proof")
     print(
         f"{len(found.components)} packages, {len(found.findings)} findings; list {rules_digest()}",
         file=sys.stderr,

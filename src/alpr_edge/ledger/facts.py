@@ -244,10 +244,11 @@ def describe(entry: Entry) -> str:
         case ModelCheck():
             return f"Models' manifest {body.outcome}, {body.manifest[:16]}."
         case SoftwareScan():
+            missed = f", {body.missed} PLACES NOT LOOKED AT" if body.missed else ""
             strange = f", and {body.unlisted} networks that no manifest names"
             return (
                 f"Search for face and biometric software in {body.components} components: "
-                f"{body.findings} findings{strange if body.unlisted else ''}."
+                f"{body.findings} findings{strange if body.unlisted else ''}{missed}."
             )
         case Stop():
             return (
@@ -329,6 +330,8 @@ def _exception(body: Body) -> tuple[int, str] | None:
             return GRAVE, "Models refused"
         case SoftwareScan() if body.findings:
             return GRAVE, "Face or biometric software found"
+        case SoftwareScan() if body.missed:
+            return LOOK, "Search for face and biometric software that was not whole"
         case SoftwareScan() if body.unlisted:
             return LOOK, "Networks found that no manifest names"
         case StorageFault():

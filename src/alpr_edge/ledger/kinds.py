@@ -322,6 +322,8 @@ class SoftwareScan(Body):
     findings: Count
     unlisted: Count = 0
     """Networks that lie here and that the models' manifest does not name."""
+    missed: Count = 0
+    """Places that could not be looked at; with any, no finding is no proof."""
 
 
 class Attested(Body):

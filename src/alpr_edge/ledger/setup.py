@@ -207,8 +207,12 @@ class LedgerKit:
             listed = [folder / name for name in load_manifest(folder)]
         except InferenceError:
             listed = []  # told by `model_check`; here every network is then one that nobody names
-        found = scan([folder], listed=listed, stop=self._stopping.is_set)
-        if not found.whole or self._stopping.is_set():
+        try:
+            found = scan([folder], listed=listed, stop=self._stopping.is_set)
+        except (OSError, ValueError) as err:
+            _log.error("the search for biometric software failed", extra={"type": str(err)[:100]})
+            found = Scan((), (), whole=False, missed=1)
+        if self._stopping.is_set():
             return
         scanned = self._scanned(started, found)
         self.recorder.record(scanned)
@@ -238,6 +242,7 @@ class LedgerKit:
             components=len(found.components),
             findings=len(found.findings),
             unlisted=len(found.unlisted),
+            missed=found.missed,
         )
 
     def _statement(self, started: Started, scanned: SoftwareScan) -> Statement:
@@ -259,6 +264,7 @@ class LedgerKit:
             sbom=scanned.sbom,
             scan_findings=scanned.findings,
             scan_unlisted=scanned.unlisted,
+            scan_missed=scanned.missed,
             register=started.register,
             commissioning=started.commissioning,
             self_test_passed=self.recorder.self_test_passed,

@@ -69,6 +69,7 @@ class Statement:
     witnessed_size: int | None = None
     witnessed_at: int | None = None
     scan_unlisted: int | None = None
+    scan_missed: int | None = None
 
 
 def attest(
@@ -101,6 +102,7 @@ def attest(
         "alpr_sbom": statement.sbom,
         "alpr_scan_findings": statement.scan_findings,
         "alpr_scan_unlisted": statement.scan_unlisted,
+        "alpr_scan_missed": statement.scan_missed,
         "alpr_register": statement.register,
         "alpr_commissioning": statement.commissioning,
         "alpr_self_test_passed": statement.self_test_passed,
@@ -175,6 +177,10 @@ _EXPLAINED: Final[Mapping[str, tuple[str, str]]] = {
     "alpr_scan_findings": (
         "how many packages or files are on the list of face and biometric software",
         "that software which is not on the list, or is renamed, is absent",
+    ),
+    "alpr_scan_missed": (
+        "places that the search could not look at",
+        "anything about them: with any, no finding is no proof",
     ),
     "alpr_scan_unlisted": (
         "how many networks lie beside the program that the models' manifest does not name",

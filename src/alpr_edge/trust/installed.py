@@ -38,13 +38,16 @@ class Scan:
     Attributes:
         findings: what is on the list.
         unlisted: networks that the models' manifest does not name: what they compute nobody knows.
-        whole: False where it was stopped.
+        whole: False where it was stopped, or something was not looked at.
+        missed: how many places were not looked at: folders and archives that cannot be read, links
+            to folders elsewhere, what lies beyond 200,000 files, a list of Debian's that is long.
     """
 
     components: tuple[Component, ...]
     findings: tuple[Finding, ...]
     unlisted: tuple[str, ...] = ()
     whole: bool = True
+    missed: int = 0
 
 
 def scan(
@@ -76,7 +79,8 @@ def scan(
         for line in record.splitlines():
             path = line.split(",", 1)[0]
             _find(findings, path, file_finding(path))
-    for name, version, summary in _debian(dpkg):
+    missed: list[str] = []
+    for name, version, summary in _debian(dpkg, missed):
         key = f"deb/{name}"
         components[key] = Component(name, version, "", "", system=True)
         _find(findings, f"{name} (Debian)", system_package_finding(name, summary))
@@ -84,7 +88,7 @@ def scan(
     known = {os.path.realpath(path) for path in listed}
     places = [Path(one) for one in sys.path if one]
     whole = True
-    for count, (path, top) in enumerate(_files([*places, *models])):
+    for count, (path, top) in enumerate(_files([*places, *models], missed)):
         if count % 256 == 0 and stop():
             whole = False
             break
@@ -96,7 +100,8 @@ def scan(
         tuple(components[key] for key in sorted(components)),
         tuple(Finding(where, findings[where]) for where in sorted(findings)),
         tuple(sorted(unlisted)),
-        whole,
+        whole and not missed,
+        len(missed),
     )
 
 
@@ -105,17 +110,22 @@ def _find(findings: dict[str, str], where: str, about: str | None) -> None:
         findings.setdefault(where, about)
 
 
-def _files(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    """Every file once, and for the first of a module the name that one would import."""
+def _files(places: Iterable[Path], missed: list[str]) -> Iterator[tuple[str, str]]:
+    """Every file once, and for the first of a module the name that one would import.
+
+    Args:
+        missed: gets what cannot be looked at.
+    """
     roots = list(dict.fromkeys(os.path.realpath(place) for place in places))
     left = _MOST_FILES
     for root in roots:
         # Where somebody stood when he began, with all the rest below it: its own modules only.
         shallow = any(one.startswith(root.rstrip("/") + "/") for one in roots)
         tops: set[str] = set()
-        for name in _names(root, shallow=shallow):
+        for name in _names(root, missed, shallow=shallow):
             left -= 1
             if left < 0:
+                missed.append(root)
                 return
             first = name.split("/", 1)[0]
             top = "" if first.endswith(_METADATA) else first.split(".", 1)[0]
@@ -123,20 +133,34 @@ def _files(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
             tops.add(top)
 
 
-def _names(root: str, *, shallow: bool) -> Iterator[str]:
+def _names(root: str, missed: list[str], *, shallow: bool) -> Iterator[str]:
     """Paths of all files below a folder, or in a zip archive; or only what lies directly there."""
     if shallow:
-        yield from sorted(os.listdir(root))
+        try:
+            yield from sorted(os.listdir(root))
+        except FileNotFoundError:
+            pass
+        except OSError:
+            missed.append(root)
         return
     if os.path.isfile(root):
         try:
             with zipfile.ZipFile(root) as archive:
                 yield from archive.namelist()
         except (OSError, zipfile.BadZipFile, NotImplementedError):
-            return
+            missed.append(root)
         return
-    for where, folders, names in os.walk(root):
+
+    def not_entered(err: OSError) -> None:
+        if not isinstance(err, FileNotFoundError):
+            missed.append(str(err.filename))
+
+    for where, folders, names in os.walk(root, onerror=not_entered):
         folders[:] = sorted(one for one in folders if one != "__pycache__")
+        for one in folders:
+            target = os.path.realpath(f"{where}/{one}")
+            if os.path.islink(f"{where}/{one}") and not f"{target}/".startswith(f"{root}/"):
+                missed.append(f"{where}/{one}")
         inner = os.path.relpath(where, root)
         for name in sorted(names):
             yield name if inner == "." else f"{inner}/{name}"
@@ -150,12 +174,17 @@ def _short(path: str, places: Iterable[Path]) -> str:
     return path
 
 
-def _debian(status: Path) -> Iterator[tuple[str, str, str]]:
+def _debian(status: Path, missed: list[str]) -> Iterator[tuple[str, str, str]]:
     """Name, version and summary of every package that is installed."""
     try:
         with status.open("rb") as file:
             text = file.read(_MOST_BYTES).decode("utf-8", "replace")
+            if file.read(1):
+                missed.append(str(status))
+    except FileNotFoundError:
+        return
     except OSError:
+        missed.append(str(status))
         return
     for block in text.split("\n\n"):
         fields = dict(
