@@ -142,11 +142,14 @@ class Mosquitto:
         self.stop()
         raise AssertionError("mosquitto does not start:\n" + self.log.read_text("utf-8"))
 
-    def stop(self) -> None:
-        """End it at once, as a power cut would."""
+    def stop(self, *, in_order: bool = False) -> None:
+        """End it at once, as a power cut would; or in order, so that it writes what it holds."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            if in_order:
+                self._process.terminate()
+            else:
+                self._process.kill()
+            self._process.wait(60)
             self._process = None
 
 

